@@ -1,0 +1,291 @@
+"""Fixtures for all tests.
+
+===================  ========  ================================================================
+fixture              scope     gives
+===================  ========  ================================================================
+``project``          session   root of the source tree
+``free_port``        function  function that returns a free loopback port
+``postgres_server``  session   URL of a PostgreSQL server started for these tests
+``database_url``     function  URL of an empty database; every test runs on SQLite and PostgreSQL
+``engine``           function  engine on ``database_url`` with all tables
+``session``          function  SQLAlchemy session on ``engine``
+``real_frames``      session   folder of real Goodman frames; skips where they are absent
+``night_dir``        session   folder of a simulated raw night's frames: Red, 2x2, 28 frames
+``live``             session   the whole system, started as ``make live`` starts it (`Live`)
+``sign_in``          session   function that returns an `httpx.Client` signed in at ``live``
+``browser``          module    Chromium, driven by Playwright
+``page``             function  a page in a fresh browser context; fails on errors of its scripts
+===================  ========  ================================================================
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+# One thread per process, as in production: before numpy is imported by anything.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser, Page
+    from sqlalchemy import Engine
+    from sqlalchemy.orm import Session
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    return PROJECT
+
+
+def find_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    return find_free_port
+
+
+@pytest.fixture(scope="session")
+def real_frames() -> Path:
+    folder = PROJECT.parent / "shared" / "real"
+    if not folder.is_dir():
+        pytest.skip("the real Goodman frames are not beside the project (../shared/real)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def night_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from goodman_live.pipeline.simulate.night import write_night  # noqa: PLC0415 (heavy)
+
+    folder = tmp_path_factory.mktemp("night")
+    write_night(folder, "demo", seed=7)
+    return folder / "RAW"
+
+
+# -- databases
+
+
+def _postgres_program(name: str) -> str:
+    found = shutil.which(name)
+    versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    if versions:  # Debian keeps them off the path
+        return str(versions[-1])
+    assert found is not None, f"{name} is missing: run make test-needs"
+    return found
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """Start a PostgreSQL of our own on a free port; it refuses root, so it runs as `postgres`."""
+    user = "postgres" if os.geteuid() == 0 else None
+    # Not below pytest's own folder: that one is closed to the account `postgres`.
+    folder = Path(tempfile.mkdtemp(prefix="goodman-postgres-"))
+    if user:
+        account = pwd.getpwnam(user)
+        os.chown(folder, account.pw_uid, account.pw_gid)
+    data, log, port = folder / "data", folder / "log", find_free_port()
+    run = {"capture_output": True, "user": user, "cwd": folder, "timeout": 120}
+    initdb = [_postgres_program("initdb"), "-D", str(data), "-U", "goodman"]
+    subprocess.run([*initdb, "--auth=trust", "--encoding=UTF8", "--no-sync"], check=True, **run)
+    settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": folder, "fsync": "off"}
+    options = [f"--{key}={value}" for key, value in settings.items()]
+    with log.open("wb") as sink:
+        server = subprocess.Popen(
+            [_postgres_program("postgres"), "-D", str(data), "-p", str(port), *options],
+            user=user,
+            cwd=folder,
+            stdout=sink,
+            stderr=sink,
+        )
+    try:
+        ready = [_postgres_program("pg_isready"), "-h", "127.0.0.1", "-p", str(port)]
+        for _ in range(300):
+            if subprocess.run(ready, check=False, **run).returncode == 0:
+                break
+            assert server.poll() is None, log.read_text()
+            time.sleep(0.1)
+        yield f"postgresql+psycopg://goodman@127.0.0.1:{port}/postgres"
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/goodman.sqlite"
+        return
+    from sqlalchemy import create_engine, text  # noqa: PLC0415 (most tests need no database)
+
+    server = request.getfixturevalue("postgres_server")
+    name = f"test_{os.urandom(6).hex()}"
+    admin = create_engine(server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f'CREATE DATABASE "{name}"'))
+    try:
+        yield server.rpartition("/")[0] + f"/{name}"
+    finally:
+        with admin.connect() as connection:
+            connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+        admin.dispose()
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    from goodman_live.hub.accounts.database import make_engine  # noqa: PLC0415
+    from goodman_live.hub.accounts.models import Base  # noqa: PLC0415
+
+    engine = make_engine(database_url)
+    Base.metadata.create_all(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def session(engine: Engine) -> Iterator[Session]:
+    from goodman_live.hub.accounts.database import session_factory  # noqa: PLC0415
+
+    with session_factory(engine)() as session:
+        yield session
+
+
+# -- the whole system
+
+
+@dataclass
+class Live:
+    """A running demonstration."""
+
+    process: subprocess.Popen[str]
+    root: Path
+    url: str
+    passwords: dict[str, str]
+
+    @property
+    def database(self) -> str:
+        return f"sqlite:///{self.root}/goodman.sqlite"
+
+    @property
+    def api(self) -> str:
+        return f"{self.url}/services/goodman/api"
+
+    def sessions(self):
+        """Return a factory of sessions on the demonstration's own database."""
+        from goodman_live.hub.accounts.database import (  # noqa: PLC0415
+            make_engine,
+            session_factory,
+        )
+
+        return session_factory(make_engine(self.database))
+
+
+def start_demo(root: Path, *options: str) -> subprocess.Popen[str]:
+    """Start a demonstration in `root`; what it prints is in ``<root>.out``."""
+    command = [sys.executable, "-m", "goodman_live.hub.demo", "--data", str(root), *options]
+    with root.with_name(f"{root.name}.out").open("ab") as out:
+        return subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+
+
+def wait_for_address(process: subprocess.Popen[str], root: Path, since: int = 0) -> str:
+    """Return the address that the demonstration prints when it is ready."""
+    out = root.with_name(f"{root.name}.out")
+    for _ in range(600):
+        text = out.read_text()[since:]
+        found = re.search(r"^  Open +(\S+)$.*^  Password", text, re.MULTILINE | re.DOTALL)
+        if found:
+            return found[1]
+        assert process.poll() is None, text
+        time.sleep(0.3)
+    raise AssertionError(out.read_text())
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    root = tmp_path_factory.mktemp("live") / "live"
+    process = start_demo(root, "--port", str(find_free_port()), "--interval", "0.2")
+    try:
+        url = wait_for_address(process, root)
+        yield Live(process, root, url, json.loads((root / "accounts.json").read_text()))
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=90)
+
+
+@pytest.fixture(scope="session")
+def sign_in(live: Live) -> Iterator[Callable[..., httpx.Client]]:
+    clients: list[httpx.Client] = []
+
+    def enter(username: str, password: str | None = None) -> httpx.Client:
+        client = httpx.Client(base_url=live.url, trust_env=False, timeout=60)
+        clients.append(client)
+        client.get("/hub/login")
+        form = {
+            "username": username,
+            "password": live.passwords[username] if password is None else password,
+            "_xsrf": client.cookies.get("_xsrf", path="/hub/"),
+        }
+        client.last = client.post("/hub/login", data=form)
+        return client
+
+    yield enter
+    for client in clients:
+        client.close()
+
+
+# -- browser
+
+
+def chromium_path() -> str | None:
+    """Return Debian's Chromium, or None to let Playwright use its own."""
+    for name in ("chromium", "google-chrome"):
+        found = shutil.which(name)
+        if found:
+            return found
+    return None
+
+
+# Not for the session: Playwright keeps a loop running, in which no asynchronous test can run.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 (browser tests only)
+
+    options = ["--no-sandbox", "--use-gl=swiftshader", "--disable-dev-shm-usage"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    context.close()
+    assert not errors, f"scripts of the page failed: {errors}"
