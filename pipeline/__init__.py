@@ -1,0 +1,1 @@
+"""The reduction pipeline: raw frames in, calibrated spectra out, without any server."""

@@ -1,0 +1,162 @@
+"""From a two-dimensional arc to the wavelength at every column and row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from goodman_live.pipeline.core.errors import MissingCalibrationError
+from goodman_live.pipeline.core.grating import predict_for
+from goodman_live.pipeline.core.peaks import find_peaks, slit_pixels
+from goodman_live.pipeline.core.tilt import Tilt, measure_tilt, straighten
+from goodman_live.pipeline.core.wavelength import WavelengthSolution, solve_peaks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from goodman_live.pipeline.core.frame import Frame
+    from goodman_live.pipeline.core.info import FrameInfo
+    from goodman_live.pipeline.core.peaks import Peaks
+
+_TRACE_REACH = 40.0
+"""Unbinned rows beside a trace that are averaged for its arc."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArcSolution:
+    """The solution of one arc frame, in two dimensions."""
+
+    axis: WavelengthSolution
+    """Wavelengths along the reference: mid slit, or a target's trace."""
+    tilt: Tilt
+    """How lines lean and bow."""
+    along: NDArray[np.float64]
+    """Unbinned row of the reference at each column, shape (nx,)."""
+    column: NDArray[np.float64]
+    """Unbinned column of each pixel, shape (nx,)."""
+    flux: NDArray[np.float64]
+    """Spectrum of the arc along the reference, shape (nx,)."""
+    peaks: Peaks
+    """Lines that were found in it."""
+    rows: tuple[int, int]
+    """First and last-plus-one row of the frame that were averaged."""
+    fitted_along: NDArray[np.float64]
+    """Unbinned row at each column along which the lines were measured, shape (nx,)."""
+
+    def wavelength(self, column: ArrayLike, row: ArrayLike) -> NDArray[np.float64]:
+        """Return the air wavelength in Angstrom at unbinned columns and rows."""
+        x = np.asarray(column, dtype=float)
+        home = np.interp(x, self.column, self.along)
+        moved = self.tilt.displacement(x, row) - self.tilt.displacement(x, home)
+        return self.axis.wavelength(x - moved)
+
+    def along_trace(self, along: ArrayLike) -> ArcSolution:
+        """Return the solution along another line across the detector, such as a trace.
+
+        Parameters
+        ----------
+        along : array_like
+            Unbinned row at each column of the arc, or one row for all.
+        """
+        home = np.broadcast_to(np.asarray(along, dtype=float), self.column.shape).copy()
+        shift = self.tilt.displacement(self.column, home)
+        shift = shift - self.tilt.displacement(self.column, self.fitted_along)
+        before = self.column - shift
+        return replace(
+            self,
+            axis=self.axis.along(self.column, shift),
+            along=home,
+            flux=np.interp(before, self.column, self.flux),
+        )
+
+
+def lamps_of(info: FrameInfo) -> frozenset[str]:
+    """Return the lamps of an arc.
+
+    Raises
+    ------
+    MissingCalibrationError
+        If no lamp is known to have been on.
+    """
+    if not info.lamps:
+        raise MissingCalibrationError(
+            f"No arc lamp was on in {info.file_name} as far as its header tells.",
+            remedy="Set LAMP_HGA, LAMP_NE, LAMP_AR, LAMP_FE or LAMP_CU to TRUE, or name the "
+            "lamps in OBJECT.",
+            field="LAMP_HGA",
+        )
+    return info.lamps
+
+
+def solve_arc(
+    frame: Frame,
+    info: FrameInfo,
+    *,
+    along: ArrayLike | None = None,
+    lamps: Iterable[str] | None = None,
+) -> ArcSolution:
+    """Solve an arc frame from its header and its lines.
+
+    Parameters
+    ----------
+    frame : Frame
+        Arc without bias level, with uncertainty.
+    info : FrameInfo
+        Facts of its header.
+    along : array_like, optional
+        Unbinned row at each column of the frame (a target's trace); mid slit by default.
+    lamps : iterable of str, optional
+        Lamps that were on; those of the header by default.
+
+    Returns
+    -------
+    ArcSolution
+        Check ``axis.trusted``.
+
+    Raises
+    ------
+    BadHeaderError
+        If grating or angles make no sense.
+    MissingCalibrationError
+        If no lamp is known to have been on.
+    UntrustedSolutionError
+        If the lines cannot be identified at all.
+    """
+    prior = predict_for(info)
+    names = frozenset(lamps) if lamps is not None else lamps_of(info)
+    window = frame.window
+    slit = slit_pixels(info.slit_arcsec, window.xbin)
+    tilt, lit = measure_tilt(frame, slit_px=slit)
+    rows, home = _reference(frame, tilt, lit, along)
+    flux, error, bits = straighten(frame, tilt, slice(*rows), home)
+    peaks = find_peaks(flux, error, bits, slit_px=slit, binning=window.xbin)
+    column = window.columns_unbinned()
+    axis = solve_peaks(
+        peaks,
+        column,
+        lamps=names,
+        prior=prior,
+        binning=window.xbin,
+        limits=(float(column[0]), float(column[-1])),
+    )
+    return ArcSolution(axis, tilt, home, column, flux, peaks, rows, home)
+
+
+def _reference(
+    frame: Frame, tilt: Tilt, lit: tuple[int, int], along: ArrayLike | None
+) -> tuple[tuple[int, int], NDArray[np.float64]]:
+    """Return the rows to average and the reference row at each column."""
+    if along is None:
+        return lit, np.full(frame.window.nx, tilt.row)
+    home = np.broadcast_to(np.asarray(along, dtype=float), (frame.window.nx,)).copy()
+    rows = frame.window.rows_unbinned()
+    near = (rows > home.min() - _TRACE_REACH) & (rows < home.max() + _TRACE_REACH)
+    near &= (np.arange(len(rows)) >= lit[0]) & (np.arange(len(rows)) < lit[1])
+    chosen = np.flatnonzero(near)
+    if len(chosen) == 0:
+        return lit, home
+    return (int(chosen[0]), int(chosen[-1]) + 1), home

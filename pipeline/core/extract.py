@@ -1,0 +1,408 @@
+"""From a reduced frame to spectra: find, trace, model, subtract the background, measure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from goodman_live.pipeline.core.assemble import Extracted, assemble
+from goodman_live.pipeline.core.background import (
+    Background,
+    automatic_zones,
+    fit_background,
+)
+from goodman_live.pipeline.core.blocks import make_blocks
+from goodman_live.pipeline.core.errors import NoTargetError
+from goodman_live.pipeline.core.profile import Shape
+from goodman_live.pipeline.core.refine import (
+    MOST_ORDER,
+    Light,
+    Points,
+    correct_table,
+    line_series,
+    measure_light,
+    resampled,
+    step_beta,
+    step_path,
+    step_width,
+    total_snr,
+)
+from goodman_live.pipeline.core.series import Series, fit_series
+from goodman_live.pipeline.core.source import Source, columns_scaled, core_offsets, cut_strip
+from goodman_live.pipeline.core.targets import SEEING_ROWS, Search, find_targets, scaled
+from goodman_live.pipeline.core.working import Working, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from goodman_live.pipeline.core.aperture import Aperture
+    from goodman_live.pipeline.core.background import Zones
+    from goodman_live.pipeline.core.blocks import Blocks
+    from goodman_live.pipeline.core.frame import Frame
+    from goodman_live.pipeline.core.profile import ShapeName
+    from goodman_live.pipeline.core.source import Strip
+    from goodman_live.pipeline.core.trace import Trace
+
+Method = Literal["optimal", "fractional"]
+
+TRACEABLE = 25.0
+"""Significance from which a source is traced on its own, free of a brighter one's shape."""
+OWN_WIDTH = 100.0
+"""Significance from which a source's width is its own even where it looks like the brightest's."""
+
+
+@dataclass(slots=True, eq=False)
+class Solved:
+    """The state of one source while all are being solved."""
+
+    source: Source
+    points: Points
+    flux: NDArray[np.float64]
+    borrowed: bool = False
+    aperture: Aperture | None = None
+    background: Background | None = None
+    zones: Zones = ()
+    path_fixed: bool = False
+    found: Series | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Extraction:
+    """Everything that came out of one frame."""
+
+    targets: tuple[Extracted, ...]
+    """One per target, brightest first (or in the order of the apertures)."""
+    search: Search
+    """What the search saw."""
+    blocks_rows: NDArray[np.float64]
+    """Unbinned row of each point of the search's profile."""
+    neighbours: int
+    """Sources that were found but not extracted."""
+
+
+def extract_targets(
+    frame: Frame,
+    *,
+    method: Method = "optimal",
+    shape: ShapeName = "moffat",
+    max_targets: int = 3,
+    apertures: Sequence[Aperture] | None = None,
+    lend: Trace | None = None,
+) -> Extraction:
+    """Extract the targets of a reduced frame.
+
+    Parameters
+    ----------
+    frame : Frame
+        A reduced 2-D spectrum, dispersion along columns, sky not subtracted.
+    method : {"optimal", "fractional"}
+        Optimal weights, or the sum of pixels and their fractions within one FWHM of the trace.
+    shape : {"moffat", "gaussian"}
+        Profile along the slit.
+    max_targets : int
+        At most this many of the brightest targets; ignored for apertures placed by hand.
+    apertures : sequence of Aperture, optional
+        Apertures placed by hand; they replace the search for targets, which then only finds
+        neighbours to keep out of the background.
+    lend : Trace, optional
+        A trace to borrow by sources too faint for their own, such as a standard star's.
+
+    Returns
+    -------
+    Extraction
+        The spectra with what they were made from.
+
+    Raises
+    ------
+    NoTargetError
+        If nothing stands above the noise, or an aperture lies outside the frame.
+    """
+    work = prepare(frame)
+    ybin = work.window.ybin
+    blocks = make_blocks(work)
+    aspect = work.window.xbin / (ybin * blocks.fold)
+    seeing = SEEING_ROWS / (ybin * blocks.fold)
+    search = find_targets(
+        blocks, shape=shape, seeing=seeing, aspect=aspect, most=max(max_targets + 6, 9)
+    )
+    if not search.found and not apertures:
+        raise NoTargetError(
+            "No target stands above the noise of this frame, in its whole spectrum, in parts of "
+            "it, or in single lines.",
+            remedy="If you know where it is, place an aperture by hand.",
+        )
+    solved = [
+        _start(found.path, found.fwhm, found.shape, found.snr, blocks, work)
+        for found in search.found
+    ]
+    wanted = list(range(min(max_targets, len(solved))))
+    if apertures:
+        wanted = [_place(aperture, solved, work, shape, lend) for aperture in apertures]
+    _solve_all(work, solved, lend)
+    targets = tuple(assemble(frame, work, solved, k, method=method) for k in wanted)
+    rows = work.window.rows_unbinned()
+    folded = np.interp(
+        np.arange(search.profile.size) * blocks.fold + (blocks.fold - 1) / 2,
+        np.arange(rows.size),
+        rows,
+    )
+    return Extraction(targets, search, folded, max(len(solved) - len(wanted), 0))
+
+
+def _start(
+    path: Series, fwhm: float, shape: Shape, snr: float, blocks: Blocks, work: Working
+) -> Solved:
+    """Bring a source from the rows of the blocks to those of the frame."""
+    nx = work.shape[1]
+    columns = np.linspace(0, nx - 1, 33)
+    series = resampled(path, columns_scaled(33), scaled(blocks, columns))
+    coefficients = series.coefficients * blocks.fold
+    coefficients[0] += (blocks.fold - 1) / 2
+    width = float(np.clip(fwhm * blocks.fold, 1.0, work.shape[0] / 3))
+    source = Source(
+        path=Series(coefficients, path.keep, path.loo),
+        width=line_series(0.0),
+        shape=Shape(shape.name, width, shape.beta),
+        own_width=False,
+        snr=snr,
+    )
+    return Solved(source, _no_points(), np.zeros(nx))
+
+
+def _no_points() -> Points:
+    nothing = np.zeros(0)
+    return Points(nothing, nothing, nothing, np.zeros(0, dtype=bool))
+
+
+def _place(
+    aperture: Aperture, solved: list[Solved], work: Working, shape: ShapeName, lend: Trace | None
+) -> int:
+    """Add the source of an aperture placed by hand, or take the one found there.
+
+    Returns its place in `solved`.
+    """
+    window = work.window
+    row = (aperture.row - window.y0 - (window.ybin - 1) / 2) / window.ybin
+    if not -0.5 <= row <= window.ny - 0.5:
+        last = window.rows_unbinned()[-1]
+        raise NoTargetError(
+            f"The aperture at row {aperture.row:g} lies outside the frame, whose unbinned rows "
+            f"run from {window.y0} to {last:g}.",
+            remedy="Place it inside.",
+            field="aperture",
+        )
+    at = (window.nx - 1) / 2
+    if aperture.column is not None:
+        at = (aperture.column - window.x0 - (window.xbin - 1) / 2) / window.xbin
+    u = np.array([2 * at / max(window.nx - 1, 1) - 1])
+    for k, known in enumerate(solved):
+        near = abs(float(known.source.path(u)[0]) - row)
+        if near < 0.75 * known.source.shape.fwhm and known.aperture is None:
+            known.aperture = aperture
+            known.source = replace(known.source, manual=True)
+            _pin(known, solved, aperture, row, u, lend, work)
+            return k
+    fwhm = SEEING_ROWS / window.ybin
+    if solved:
+        fwhm = solved[0].source.shape.fwhm
+    elif aperture.lower is not None and aperture.upper is not None:
+        fwhm = max((aperture.upper - aperture.lower) / window.ybin / 2, 1.2)
+    source = Source(
+        line_series(row),
+        line_series(0.0),
+        Shape(shape, fwhm),
+        own_width=False,
+        snr=0.0,
+        manual=True,
+    )
+    placed = Solved(source, _no_points(), np.zeros(window.nx), aperture=aperture)
+    _pin(placed, solved, aperture, row, u, lend, work)
+    solved.append(placed)
+    return len(solved) - 1
+
+
+def _pin(
+    placed: Solved,
+    solved: Sequence[Solved],
+    aperture: Aperture,
+    row: float,
+    u: NDArray[np.float64],
+    lend: Trace | None,
+    work: Working,
+) -> None:
+    """Give an aperture the path that the user asked for, through the row that was given."""
+    if aperture.follow == "own":
+        return
+    if aperture.follow == "straight":
+        placed.source = placed.source.moved(line_series(row))
+        placed.path_fixed = True
+        return
+    shape = lent_path(lend, work) if lend is not None else None
+    if shape is None:
+        brighter = [s for s in solved if s is not placed and s.aperture is None]
+        shape = brighter[0].source.path if brighter else None
+    if shape is not None and (aperture.follow == "borrow" or placed.source.snr == 0):
+        coefficients = shape.coefficients.copy()
+        coefficients[0] += row - float(shape(u)[0])
+        placed.source = placed.source.moved(Series(coefficients, shape.keep, shape.loo))
+        placed.borrowed = True
+    elif aperture.follow == "borrow":
+        placed.notes.append("There is no trace to borrow: the aperture follows a straight row.")
+        placed.source = placed.source.moved(line_series(row))
+        placed.path_fixed = True
+
+
+def lent_path(lend: Trace, work: Working) -> Series:
+    """Return a trace from elsewhere as a path in the rows and columns of this frame."""
+    window = work.window
+    rows = (lend.at(window.columns_unbinned()) - window.y0 - (window.ybin - 1) / 2) / window.ybin
+    u = columns_scaled(window.nx)
+    pick = np.linspace(0, window.nx - 1, 65).astype(int)
+    return fit_series(u[pick], rows[pick], np.ones(pick.size), most=lend.order, lowest=lend.order)
+
+
+def _solve_all(work: Working, solved: list[Solved], lend: Trace | None) -> None:
+    """Refine all sources, brightest first, each with the others' light taken out."""
+    u = columns_scaled(work.shape[1])
+    order = sorted(range(len(solved)), key=lambda k: -_brightness(solved[k]))
+    _first_fluxes(work, [solved[k] for k in order], u)
+    for turn in range(2):
+        for rank, k in enumerate(order):
+            leader = solved[order[0]] if rank else None
+            if turn and len(solved) == 1:
+                return
+            others = [s for i, s in enumerate(solved) if i != k and s.flux.any()]
+            _refine(work, solved[k], leader, others, lend, u)
+
+
+def _first_fluxes(work: Working, states: Sequence[Solved], u: NDArray[np.float64]) -> None:
+    """Give every source a first flux, so that blended ones know of each other from the start."""
+    for turn in range(2):
+        for state in states:
+            others = [(s.source, s.flux) for s in states if s is not state and s.flux.any()]
+            if turn and not others:
+                return
+            strip = cut_strip(
+                work, state.source.path(u), core_offsets(state.source, work.shape[0])
+            )
+            level = np.zeros_like(state.flux)
+            nothing = Background(level, level, level, level, ())
+            value = _alone(strip, nothing, others, u)
+            state.flux = measure_light(work, strip, value, state.source, u, 0.5).flux
+
+
+def _brightness(state: Solved) -> float:
+    return state.source.snr
+
+
+def _refine(
+    work: Working,
+    state: Solved,
+    leader: Solved | None,
+    others: Sequence[Solved],
+    lend: Trace | None,
+    u: NDArray[np.float64],
+) -> None:
+    """Sharpen one source: background, then path, width and profile in turn."""
+    lights = [(o.source, o.flux) for o in others]
+    zones = zones_of(state, work, [o.source for o in others])
+    first = state.background is None
+    background = fit_background(work, state.source, state.flux, lights, zones, u)
+    reference = lent_path(lend, work) if lend is not None else None
+    if reference is None and leader is not None and not leader.borrowed:
+        reference = leader.source.path
+    snr = 0.0
+    for turn in range(4 if first else 2):
+        strip = cut_strip(work, state.source.path(u), core_offsets(state.source, work.shape[0]))
+        value = _alone(strip, background, lights, u)
+        light = measure_light(
+            work, strip, value, state.source, u, 0.4 if turn == 0 and first else 0.1
+        )
+        snr = total_snr(light)
+        _step(state, leader, strip, light, reference, snr, u, turn)
+    strip = cut_strip(work, state.source.path(u), core_offsets(state.source, work.shape[0]))
+    value = _alone(strip, background, lights, u)
+    light = measure_light(work, strip, value, state.source, u, 0.1)
+    if not state.source.manual or snr > TRACEABLE:
+        state.source = correct_table(strip, light, state.source, u)
+    state.flux = light.flux
+    state.background = background
+    state.zones = zones
+    state.source = replace(state.source, snr=max(snr, 1e-3))
+
+
+def _step(
+    state: Solved,
+    leader: Solved | None,
+    strip: Strip,
+    light: Light,
+    reference: Series | None,
+    snr: float,
+    u: NDArray[np.float64],
+    turn: int,
+) -> None:
+    """Move path, width and shape by one step each, as far as the source can tell."""
+    follow = state.aperture.follow if state.aperture else "auto"
+    if not state.path_fixed and snr > 4 and follow != "borrow":
+        borrow, most = _freedom(state, reference, snr)
+        state.source, state.points = step_path(strip, light, state.source, borrow, u, most=most)
+        state.borrowed = reference is not None and borrow is reference
+    like = leader.source if leader is not None else None
+    alike = like is not None and abs(np.log(state.source.shape.fwhm / like.shape.fwhm)) < 0.4
+    if like is not None and alike and snr < OWN_WIDTH:
+        if turn == 0:
+            state.source = replace(
+                state.source, shape=like.shape, width=like.width, correction=like.correction
+            )
+        return
+    if snr < 5:
+        return
+    prior = line_series(0.0) if snr < OWN_WIDTH else None
+    bare = replace(state.source, correction=None)
+    state.source = step_width(strip, light, bare, prior, u)
+    if snr > OWN_WIDTH and turn:
+        state.source = step_beta(strip, light, state.source, u)
+    state.source = replace(state.source, own_width=True)
+
+
+def _freedom(state: Solved, reference: Series | None, snr: float) -> tuple[Series | None, int]:
+    """Return the shape that a path keeps, and the order of what its points may add.
+
+    A faint source keeps the shape of a brighter one's trace, or else the line it was found on.
+    """
+    if snr > TRACEABLE:
+        return (reference if state.borrowed else None), MOST_ORDER
+    most = 0 if snr < TRACEABLE / 2 or reference is not None else 1
+    if reference is not None:
+        return reference, most
+    if state.found is None:
+        state.found = state.source.path
+    return state.found, most
+
+
+def _alone(
+    strip: Strip,
+    background: Background,
+    others: Sequence[tuple[Source, NDArray[np.float64]]],
+    u: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the light of one source: background and the others' light subtracted."""
+    value = strip.data - background.level - background.slope * strip.offset
+    for source, flux in others:
+        distance = strip.rows - source.path(u)
+        if np.abs(distance).min() < source.reach:
+            value = value - flux * source.profile(distance, u)
+    return value
+
+
+def zones_of(state: Solved, work: Working, others: Sequence[Source]) -> Zones:
+    """Return the zones that the user gave, or automatic ones."""
+    if state.aperture is not None and state.aperture.zones:
+        ybin = work.window.ybin
+        return tuple((a / ybin, b / ybin) for a, b in state.aperture.zones)
+    return automatic_zones(state.source, work, others)

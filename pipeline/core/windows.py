@@ -1,0 +1,146 @@
+"""Pieces of spectrum in which a source is sought: the whole, halves, down to single blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from goodman_live.pipeline.core.blocks import Blocks
+
+MAX_SLOPE = 0.02
+"""Steepest trace sought, unbinned rows per unbinned column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of blocks, stacked along a leaning line."""
+
+    first: int
+    """First block."""
+    last: int
+    """One past the last block."""
+    slope: float
+    """Rows of the blocks per column of the frame."""
+    template: str
+    """Assumed spectrum: ``flat``, ``sky`` (the sky's continuum) or ``line``."""
+    whole: bool = False
+    """Whether it is the whole spectrum."""
+
+    @property
+    def threshold(self) -> float:
+        """Significance at which a peak counts: the more there are to try, the higher."""
+        if self.template == "line":
+            return 6.5
+        return 5.0 if self.whole and self.slope == 0 else 5.5
+
+
+def pieces(count: int, columns: NDArray[np.float64], fwhm: float, steepest: float) -> list[Piece]:
+    """Return the pieces to try for a frame of `count` blocks."""
+    out = []
+    step = columns[1] - columns[0] if count > 1 else 1.0
+    size = count
+    while size >= 4 or size == count:
+        # Neighbouring slopes part by less than 1.5 FWHM at the ends of the piece.
+        number = int(steepest * size * step / (3 * fwhm) + 0.5)
+        slopes = np.linspace(-steepest, steepest, 2 * number + 1) if number else np.zeros(1)
+        whole = size == count
+        for first in [0] if whole else range(0, count - size + 1, max(size // 2, 1)):
+            for slope in slopes:
+                out.append(Piece(first, first + size, float(slope), "flat", whole))
+                if whole:
+                    out.append(Piece(first, first + size, float(slope), "sky", whole))
+        size //= 2
+    for size in (1, 2):
+        out += [Piece(i, i + size, 0.0, "line") for i in range(count - size + 1)]
+    return out
+
+
+def stack(
+    blocks: Blocks,
+    chosen: list[Piece],
+    shift: NDArray[np.float64] | None = None,
+    *,
+    photons: bool = True,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return profiles and the inverse of their variance for pieces, both (pieces, rows).
+
+    Parameters
+    ----------
+    blocks : Blocks
+        The frame in blocks.
+    chosen : list of Piece
+        What to stack.
+    shift : ndarray of float64, optional
+        Rows by which each block's trace lies above its middle; blocks are moved back by it.
+    photons : bool
+        Whether the sources' own photon noise counts. Without it a bright source stands highest
+        at its centre; with it, its wings seem better measured than its core.
+    """
+    stacker = _Stacker(blocks, shift)
+    rows = [stacker.piece(piece) for piece in chosen]
+    signal = np.stack([r[0] for r in rows])
+    weight = np.stack([r[1] for r in rows])
+    noise = np.stack([r[2] for r in rows]) if photons else weight
+    used = (weight > 0) & (noise > 0)
+    profile = np.where(used, signal / np.where(used, weight, 1), 0.0)
+    inverse = np.where(used, weight**2 / np.where(used, noise, 1), 0.0)
+    return profile, inverse
+
+
+class _Stacker:
+    """Sums over blocks by differences of running sums, one set for each leaning line."""
+
+    def __init__(self, blocks: Blocks, shift: NDArray[np.float64] | None) -> None:
+        self.blocks = blocks
+        self.middle = blocks.columns.mean()
+        self.base = np.zeros(blocks.columns.size) if shift is None else shift
+        self.sums: dict[tuple[float, str], tuple[NDArray[np.float64], ...]] = {}
+
+    def piece(self, piece: Piece) -> tuple[NDArray[np.float64], ...]:
+        key = (piece.slope, piece.template)
+        if key not in self.sums:
+            self.sums[key] = self.running(*key)
+        first, last = piece.first, piece.last
+        centre = (self.blocks.columns[first] + self.blocks.columns[last - 1]) / 2
+        # A piece's profile refers to its own middle, wherever the line passes there.
+        back = round(piece.slope * (centre - self.middle))
+        sums = [s[last] - s[first] for s in self.sums[key]]
+        return tuple(np.roll(s, back) for s in sums) if back else tuple(sums)
+
+    def running(self, slope: float, template: str) -> tuple[NDArray[np.float64], ...]:
+        blocks = self.blocks
+        signal = blocks.lines if template == "line" else blocks.signal
+        spectrum = (
+            blocks.sky / blocks.sky.mean() if template == "sky" else np.ones_like(blocks.sky)
+        )
+        move = np.rint(self.base + slope * (blocks.columns - self.middle)).astype(int)
+        out = []
+        for array, factor in (
+            (signal, spectrum),
+            (blocks.weight, spectrum**2),
+            (blocks.noise, spectrum**2),
+        ):
+            moved = _shifted(array, move) * factor[:, None].astype(np.float32)
+            sums = np.zeros((array.shape[0] + 1, array.shape[1]))
+            np.cumsum(moved, axis=0, out=sums[1:])
+            out.append(sums)
+        return tuple(out)
+
+
+def _shifted(array: NDArray[np.float32], move: NDArray[np.int_]) -> NDArray[np.float32]:
+    """Return rows of `array` moved down by whole pixels, with zeros where nothing comes in."""
+    if not move.any():
+        return array
+    n = array.shape[1]
+    out = np.zeros_like(array)
+    for source, target, by in zip(array, out, np.clip(move, -n, n).tolist(), strict=True):
+        if by >= 0:
+            target[: n - by] = source[by:]
+        else:
+            target[-by:] = source[:by]
+    return out

@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from scipy.ndimage import label
+
+from goodman_live.pipeline.core.cosmic import MERIT, choose_method, clean_cosmics
+from goodman_live.pipeline.core.dcr import PARAMETERS, find_dcr, parameters_for
+from goodman_live.pipeline.core.frame import Flag, Frame, Window
+from goodman_live.pipeline.core.noise import expected_counts, pixel_variance
+from goodman_live.pipeline.simulate import frames
+from goodman_live.pipeline.simulate.detector import detector
+from goodman_live.pipeline.simulate.instrument import Region, setup
+from goodman_live.pipeline.simulate.scene import NEBULA, Source
+
+REGION = Region("user-defined", 100, 1700, 900, 380)
+
+
+def scene(seed, *, camera="Red", sources=None, rate=3.0, binning=(2, 2), mode="400_M1"):
+    """Return a reduced frame, the hits in ADU and the noiseless light."""
+    chosen = setup(camera, mode, binning=binning, region=REGION)
+    if sources is None:
+        lines = tuple((wave, 5 * rate) for wave, rate in NEBULA)
+        sources = [Source(2100, 17.0), Source(1850, np.inf, lines=lines, fwhm_arcsec=0.7)]
+    sim = frames.spectrum(chosen, sources, seed=seed, cosmic_rate=rate)
+    truth, gain = sim.truth.exposure, chosen.readout.gain
+    noise = chosen.readout.rdnoise / gain
+    response = np.maximum(truth.expected - truth.bias, 0)
+    data = (sim.data - truth.bias).astype(np.float32)
+    counts = expected_counts(data, gain=gain, rdnoise_adu=noise)
+    error = np.sqrt(pixel_variance(counts, gain=gain, rdnoise_adu=noise))
+    flags = np.zeros(data.shape, np.uint8)
+    flags[sim.data >= chosen.readout.clip_adu] = Flag.SATURATED
+    dead = [c for c in range(data.shape[1]) if np.median(response[:, c]) < 0.3 * np.median(
+        response[:, max(c - 3, 0) : c + 4])]  # fmt: skip
+    flags[:, dead] = Flag.BAD
+    window = Window(REGION.x0, REGION.y0, REGION.nx, REGION.ny, *binning)
+    frame = Frame(data, error, flags, fits.Header(), window)
+    sigma = np.sqrt(response / gain + noise**2)
+    return frame, truth.cosmic / gain, response, sigma
+
+
+def score(mask, frame, cosmic, sigma):
+    """Return the shares of pixels over 5 sigma and of events found, and of false pixels."""
+    judged = frame.flags == 0
+    hit = (cosmic > 5 * sigma) & judged
+    events = label(cosmic > 0, np.ones((3, 3)))[0]
+    wanted = np.unique(events[hit])
+    found = np.unique(events[mask & (cosmic > 0)])
+    false = (mask & (cosmic <= 0) & judged).sum() / mask.size
+    return (mask & hit).sum() / hit.sum(), np.isin(wanted, found).mean(), false
+
+
+@pytest.mark.parametrize("method", ["lacosmic", "dcr"])
+@pytest.mark.parametrize("camera", ["Red", "Blue"])
+def test_hits_are_found_and_light_is_left_alone(camera, method):
+    scores = []
+    for seed in range(4):
+        frame, cosmic, _, sigma = scene(seed, camera=camera)
+        mask = clean_cosmics(frame, method, camera=camera, spectrum=True).mask
+        scores.append(score(mask, frame, cosmic, sigma))
+    pixels, events, false = np.mean(scores, axis=0)
+    assert pixels >= 0.95
+    assert events >= 0.99
+    assert false < 1e-4
+
+
+@pytest.mark.parametrize("binning", [(1, 1), (3, 3), (1, 2)])
+def test_default_reaches_its_figures_at_other_binnings(binning):
+    scores = []
+    for seed in range(3):
+        frame, cosmic, _, sigma = scene(seed, binning=binning, rate=4.0)
+        method = choose_method("default", "Red", binning[0])
+        mask = clean_cosmics(frame, method, camera="Red", spectrum=True).mask
+        scores.append(score(mask, frame, cosmic, sigma))
+    pixels, events, false = np.mean(scores, axis=0)
+    assert pixels >= 0.95
+    assert events >= 0.99
+    assert false < 1e-4
+
+
+@pytest.mark.parametrize("method", ["lacosmic", "dcr"])
+def test_without_cosmic_rays_next_to_nothing_is_marked(method):
+    marked = []
+    for seed in range(10, 13):
+        frame, *_ = scene(seed, rate=0.0, mode="600_MID")
+        marked.append(clean_cosmics(frame, method, camera="Red", spectrum=True).mask.mean())
+    assert np.mean(marked) < 3e-5
+
+
+@pytest.mark.parametrize("method", ["lacosmic", "dcr"])
+@pytest.mark.parametrize("binning", [(1, 1), (2, 2), (3, 3)])
+def test_bright_star_and_bright_lines_stand(binning, method):
+    lines = tuple((wave, 200 * rate) for wave, rate in NEBULA)
+    sources = [Source(2100, 13.0), Source(1850, 20.0, lines=lines, fwhm_arcsec=0.7)]
+    frame, cosmic, _, sigma = scene(3, sources=sources, binning=binning)
+    cleaned = clean_cosmics(frame, method, camera="Red", spectrum=True)
+    assert score(cleaned.mask, frame, cosmic, sigma)[2] < 1e-4
+    kept = (frame.flags == 0) & ~cleaned.mask
+    np.testing.assert_array_equal(cleaned.frame.data[kept], frame.data[kept])
+
+
+def test_filled_pixels_are_flagged_with_an_uncertainty_that_holds():
+    pulls = []
+    for seed in range(4):
+        frame, _, response, _ = scene(seed)
+        cleaned = clean_cosmics(frame, "lacosmic", camera="Red", spectrum=True)
+        assert (cleaned.frame.flags[cleaned.mask] & Flag.COSMIC).all()
+        assert not (cleaned.frame.flags[~cleaned.mask] & Flag.COSMIC).any()
+        judged = cleaned.mask & (frame.flags == 0)
+        pulls.append(((cleaned.frame.data - response) / cleaned.frame.uncertainty)[judged])
+    pulls = np.concatenate(pulls)
+    assert (np.abs(pulls) < 3).mean() > 0.97
+    assert abs(np.median(pulls)) < 0.2
+    assert np.isfinite(pulls).all()
+
+
+def test_the_frame_given_is_not_changed():
+    frame, *_ = scene(1)
+    data, flags = frame.data.copy(), frame.flags.copy()
+    clean_cosmics(frame, "lacosmic", camera="Red", spectrum=True)
+    np.testing.assert_array_equal(frame.data, data)
+    np.testing.assert_array_equal(frame.flags, flags)
+
+
+def test_a_saturated_trace_is_no_hit_but_a_saturated_hit_is():
+    frame, *_ = scene(2, rate=0.0)
+    data, flags = frame.data.copy(), frame.flags.copy()
+    data[200:204, 100:700] = 64000
+    flags[200:204, 100:700] = Flag.SATURATED
+    data[50, 300] = data[51, 301] = 64800
+    flags[50, 300] = flags[51, 301] = Flag.SATURATED
+    full = Frame(data, frame.uncertainty, flags, frame.header, frame.window)
+    mask = clean_cosmics(full, "lacosmic", camera="Red", spectrum=True).mask
+    assert not mask[200:204].any()
+    assert mask[50, 300]
+    assert mask[51, 301]
+
+
+@pytest.mark.parametrize("method", ["lacosmic", "dcr"])
+def test_hits_at_the_very_edge_are_found(method):
+    frame, *_ = scene(2, rate=0.0)
+    data = frame.data.copy()
+    for y, x in ((0, 200), (379, 400), (100, 0), (150, 899)):
+        data[y, x] += 900
+    full = Frame(data, frame.uncertainty, frame.flags, frame.header, frame.window)
+    mask = clean_cosmics(full, method, camera="Red", spectrum=True).mask
+    assert mask[0, 200]
+    assert mask[379, 400]
+    assert mask[100, 0]
+    assert mask[150, 899]
+
+
+def test_none_touches_nothing():
+    frame, *_ = scene(1)
+    cleaned = clean_cosmics(frame, "none", camera="Red", spectrum=True)
+    assert cleaned.frame is frame
+    assert not cleaned.mask.any()
+
+
+@pytest.mark.parametrize("shape", [(8, 400), (400, 9), (5, 5)])
+@pytest.mark.parametrize("method", ["lacosmic", "dcr"])
+def test_tiny_frames_are_no_obstacle(shape, method):
+    rng = np.random.default_rng(1)
+    data = rng.normal(10, 2, shape).astype(np.float32)
+    data[3, 3] = 900
+    frame = Frame(
+        data, np.full(shape, 2, np.float32), np.zeros(shape, np.uint8), fits.Header(),
+        Window(0, 0, shape[1], shape[0], 2, 2),
+    )  # fmt: skip
+    cleaned = clean_cosmics(frame, method, camera="Red", spectrum=True)
+    assert cleaned.mask.shape == shape
+
+
+def test_choice_of_method():
+    assert set(MERIT) == set(PARAMETERS)
+    assert choose_method("dcr", "Red", 2) == "dcr"
+    assert choose_method("default", "Blue", 4) == MERIT["Blue", 3]
+    with pytest.raises(ValueError, match="no method"):
+        choose_method("magic", "Red", 2)
+
+
+def test_parameters_are_those_of_the_table():
+    assert parameters_for("Red", 2).thresh == 4.0
+    assert parameters_for("Red", 2).grad == 0
+    assert (parameters_for("Blue", 1).xrad, parameters_for("Blue", 1).yrad) == (8, 8)
+    assert parameters_for("Red", 5) == PARAMETERS["Red", 3]
+
+
+def test_dcr_leaves_a_continuous_histogram_alone():
+    rng = np.random.default_rng(3)
+    noise = rng.normal(0, 1, (200, 220)).astype(np.float32)
+    assert find_dcr(noise, parameters_for("Red", 2)).sum() <= 1
+    noise[40:44, 60] += np.array([8, 40, 300, 9], np.float32)
+    found = find_dcr(noise, parameters_for("Red", 2))
+    assert found[41:43, 60].all()
+
+
+def image_scene(seed, *, binning=2, exptime_s=120.0, fwhm_arcsec=0.9, side=500, stars=60):
+    """Return a flat-fielded image, the hits in ADU and the noise of each pixel."""
+    region = Region(f"Imaging {binning}x{binning}", 900, 900, side, side)
+    chosen = setup("Red", None, region=region, binning=(binning, binning))
+    sim = frames.image(
+        chosen, seed=seed, exptime_s=exptime_s, stars=stars, fwhm_arcsec=fwhm_arcsec
+    )
+    truth, gain = sim.truth.exposure, chosen.readout.gain
+    response = np.maximum(detector(chosen).response, 0.05)
+    data = ((sim.data - truth.bias) / response).astype(np.float32)
+    light = truth.expected - truth.bias
+    sigma = np.sqrt(light / gain + (chosen.readout.rdnoise / gain) ** 2)
+    flags = np.where(response < 0.3, Flag.BAD, 0).astype(np.uint8)
+    flags[sim.data >= chosen.readout.clip_adu] |= np.uint8(Flag.SATURATED)
+    window = Window(900, 900, side, side, binning, binning)
+    frame = Frame(data, (sigma / response).astype(np.float32), flags, fits.Header(), window)
+    return frame, truth.cosmic / gain, sigma
+
+
+def image_score(method, **options):
+    """Return shares over eight images: pixels and events found, false pixels."""
+    scores = []
+    for seed in range(8):
+        frame, cosmic, sigma = image_scene(seed, **options)
+        mask = clean_cosmics(frame, method, camera="Red", spectrum=False).mask
+        scores.append(score(mask, frame, cosmic, sigma))
+    return np.mean(scores, axis=0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"exptime_s": 600.0},
+        {"fwhm_arcsec": 0.6},
+        {"fwhm_arcsec": 1.6},
+        {"binning": 1, "side": 800},
+        {"binning": 3, "side": 400},
+    ],
+)
+def test_images_keep_their_stars_and_lose_their_hits(options):
+    pixels, events, false = image_score("lacosmic", **options)
+    # of hits at 5 sigma, noise takes one in six below the 4 sigma that a bright sky allows
+    assert pixels >= 0.95
+    assert events >= 0.93
+    assert false < 1e-4
+
+
+def test_dcr_leaves_stars_alone():
+    assert image_score("dcr")[2] < 2e-5
+
+
+def test_a_crowded_field_without_hits_stays():
+    frame, cosmic, _ = image_scene(3, exptime_s=5.0, stars=900)
+    mask = clean_cosmics(frame, "lacosmic", camera="Red", spectrum=False).mask
+    # as many stars as would be 120,000 on a full frame: a blend may look sharp by chance
+    assert (mask & (cosmic <= 0) & (frame.flags == 0)).mean() < 5e-4
