@@ -1,0 +1,1 @@
+"""Raw nights with known truth; imports nothing from the reduction code."""
