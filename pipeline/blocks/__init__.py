@@ -1,0 +1,1 @@
+"""One module per reduction block: reduce, extract, calibrate wavelength, and the masters."""

@@ -1,0 +1,62 @@
+"""What the blocks write into headers beside the ``GSP_*`` record of the public service."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from goodman_live.pipeline.core.slit import SlitEdges
+from goodman_live.pipeline.products.atomic import sha256_of
+from goodman_live.pipeline.products.record import put
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from astropy.io.fits import Header
+
+    from goodman_live.pipeline.settings import ReductionSettings
+
+
+def put_inputs(header: Header, paths: Sequence[Path]) -> None:
+    """List the combined files, ``GSP_IC01`` to ``GSP_IC99`` and on from ``GSP_I100``.
+
+    ``GSP_ISHA`` is the checksum of their checksums in that order.
+    """
+    digest = hashlib.sha256()
+    for number, path in enumerate(paths, 1):
+        key = f"GSP_IC{number:02d}" if number < 100 else f"GSP_I{number:03d}"
+        put(header, key, path.name[-66:], "combined file")
+        digest.update(sha256_of(path).encode())
+    put(header, "GSP_NIC", len(paths), "number of combined files")
+    put(header, "GSP_ISHA", digest.hexdigest())
+
+
+def put_settings(header: Header, settings: ReductionSettings) -> None:
+    """Write the settings that shape 2-D products."""
+    put(header, "GSP_STHR", settings.saturation_threshold, "saturated pixels allowed, per cent")
+    put(header, "GSP_SCOS", settings.cosmic_method, "setting: cosmic-ray method")
+    put(header, "GSP_STEC", settings.technique, "setting: technique")
+    put(header, "GSP_SIGB", settings.ignore_bias, "setting: ignore bias")
+    put(header, "GSP_SIGF", settings.ignore_flats, "setting: ignore flats")
+    put(header, "GSP_SNOR", settings.flat_normalisation, "setting: flat normalisation")
+    put(header, "GSP_SORD", settings.flat_order, "setting: order of the flat fit")
+
+
+def put_edges(header: Header, edges: SlitEdges) -> None:
+    """Write the traced edges of the slit; a side without an edge gets no card."""
+    for letter, series in (("L", edges.lower), ("U", edges.upper)):
+        for power, value in enumerate(series or ()):
+            put(header, f"GSP_S{letter}{power:02d}", value, "slit edge, row = series in u")
+    put(header, "GSP_SRMS", edges.scatter, "rms of the traced slit edges, unbinned px")
+
+
+def edges_of(header: Header) -> SlitEdges:
+    """Return the slit edges that `put_edges` wrote."""
+
+    def series(letter: str) -> tuple[float, ...] | None:
+        keys = [f"GSP_S{letter}{power:02d}" for power in range(10)]
+        values = tuple(float(header[key]) for key in keys if key in header)
+        return values or None
+
+    return SlitEdges(series("L"), series("U"), float(header.get("GSP_SRMS") or 0.0))

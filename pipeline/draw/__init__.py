@@ -1,0 +1,1 @@
+"""Pictures without a plot library: axes, and the checks of a fit as PNG."""

@@ -1,0 +1,487 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from scipy.ndimage import label
+
+from goodman_live.pipeline.blocks.masters import build_master_bias, build_master_flat
+from goodman_live.pipeline.blocks.reduce import reduce
+from goodman_live.pipeline.core.errors import (
+    BadFrameError,
+    BadHeaderError,
+    DiskFullError,
+    MissingCalibrationError,
+)
+from goodman_live.pipeline.core.frame import Flag, Window
+from goodman_live.pipeline.products import fits as product_fits
+from goodman_live.pipeline.products.atomic import sha256_of
+from goodman_live.pipeline.products.fits import read_frame
+from goodman_live.pipeline.settings import ReductionSettings
+from goodman_live.pipeline.simulate import frames
+from goodman_live.pipeline.simulate.detector import detector
+from goodman_live.pipeline.simulate.instrument import Region, setup
+from goodman_live.pipeline.simulate.scene import Source
+
+SETTINGS = ReductionSettings()
+
+
+def window_of(chosen):
+    region = chosen.region
+    return Window(region.x0, region.y0, region.nx, region.ny, chosen.xbin, chosen.ybin)
+
+
+def science(path, chosen, seed=1, **changes):
+    sim = frames.spectrum(chosen, [Source(1550, 17.5)], seed=seed, **changes)
+    sim.write(path)
+    return sim
+
+
+def run(path, out, masters=(None, None), settings=SETTINGS, **changes):
+    return reduce(
+        path, bias=masters[0], flat=masters[1], out_dir=out, settings=settings, **changes
+    )
+
+
+def make_masters(chosen, folder, number=10):
+    biases, lamps = [], []
+    for i in range(number):
+        biases.append(folder / f"bias{i}.fits")
+        frames.bias(chosen, seed=500 + i).write(biases[-1])
+        lamps.append(folder / f"flat{i}.fits")
+        frames.flat(chosen, seed=600 + i).write(lamps[-1])
+    out = folder / "masters"
+    bias = build_master_bias(biases, out_dir=out, settings=SETTINGS).products[0].path
+    flat = build_master_flat(lamps, bias=bias, out_dir=out, settings=SETTINGS)
+    return bias, flat.products[0].path
+
+
+def light_of(sim, chosen, frame, flat=None):
+    """Return the noiseless counts above bias in the window of a product."""
+    rows, columns = frame.window.slices_in(window_of(chosen))
+    exposure = sim.truth.exposure
+    light = (exposure.expected - exposure.bias)[rows, columns]
+    return light / read_frame(flat).cut(frame.window).data if flat else light
+
+
+def test_pulls_against_truth_have_unit_width(small, masters, tmp_path):
+    widths, centres = [], []
+    for seed in range(5):
+        sim = science(tmp_path / "s.fits", small, seed)
+        result = run(tmp_path / "s.fits", tmp_path / "out", masters)
+        frame = read_frame(result.products[0].path)
+        (tmp_path / "s.fits").unlink()
+        pulls = (frame.data - light_of(sim, small, frame, masters[1])) / frame.uncertainty
+        widths.append(pulls[frame.flags == 0].std())
+        centres.append(pulls[frame.flags == 0].mean())
+    assert 0.97 <= np.mean(widths) <= 1.03
+    assert abs(np.mean(centres)) < 0.05
+
+
+def test_bias_structure_is_gone_bad_columns_included(small, masters, tmp_path):
+    excess = []
+    for seed in range(5):
+        sim = frames.bias(small, seed=seed)
+        sim.header["OBSTYPE"], sim.header["EXPTIME"] = "SPECTRUM", 1.0
+        sim.write(tmp_path / f"d{seed}.fits")
+        settings = SETTINGS.model_copy(update={"cosmic_method": "none"})
+        result = run(tmp_path / f"d{seed}.fits", tmp_path, (masters[0], None), settings)
+        frame = read_frame(result.products[0].path)
+        ny, nx = frame.data.shape
+        photon = np.median(frame.uncertainty) * 1.2533
+        columns, rows = np.median(frame.data, axis=0), np.median(frame.data, axis=1)
+        excess.append(
+            [
+                np.mean(columns**2) - photon**2 / ny,
+                np.mean(rows**2) - photon**2 / nx,
+                np.abs(columns).max(),
+            ]
+        )
+    column, row, worst = np.mean(excess, axis=0)
+    assert np.sqrt(max(column, 0)) < 0.1
+    # 260 rows smooth less than the 948 of a science frame, and drift as fast
+    assert np.sqrt(max(row, 0)) < 0.15
+    assert worst < 2  # neither the column of 200 ADU nor a false one beside it
+
+
+def test_hot_column_is_in_place(small, masters, tmp_path):
+    sim = science(tmp_path / "s.fits", small)
+    frame = read_frame(run(tmp_path / "s.fits", tmp_path, masters).products[0].path)
+    off = np.median(frame.data - light_of(sim, small, frame, masters[1]), axis=0)
+    start = (frame.window.x0 - small.region.x0) // 2
+    for column in detector(small).hot_columns:
+        assert np.abs(off[column - start - 30 : column - start + 30]).max() < 2.5
+
+
+def test_names_record_and_provenance(small, masters, tmp_path):
+    raw = tmp_path / "0317_x_05-07-2022.fits"
+    science(raw, small)
+    result = run(raw, tmp_path / "out", masters)
+    product, mask = result.products
+    assert product.path.name == "cfzst_0317_x_05-07-2022.fits"
+    assert mask.path.name == "crmask_cfzst_0317_x_05-07-2022.fits"
+    assert (mask.role, product.role) == ("mask", "")
+    assert product.parents == (raw, masters[0], masters[1])
+    assert result.messages == ()
+    header = read_frame(product.path).header
+    assert header["GSP_OVER"] == "[3:24,1:260]"
+    assert header["GSP_TRIM"] == "[26:500,2:260]"
+    assert header["GSP_SLIT"].startswith("[1:475,")
+    assert header["GSP_BIAS"] == masters[0].name[-66:]
+    assert header["GSP_FLAT"] == masters[1].name[-66:]
+    assert header["GSP_BSHA"] == sha256_of(masters[0])
+    assert header["GSP_FSHA"] == sha256_of(masters[1])
+    assert header["GSP_RSHA"] == sha256_of(raw)
+    assert header["GSP_NORM"] == "simple"
+    assert header["GSP_COSM"] == "LACosmic"
+    assert header["GSP_ONAM"] == header["GSP_PNAM"] == raw.name
+    assert header["GSP_SNOR"] == "simple"
+    for key in ("bias_level_adu", "read_noise_e", "saturated_percent", "flat_level_adu"):
+        assert isinstance(product.quality[key], float)
+    assert product.quality["cosmic_rays"] > 5
+    flags = read_frame(product.path).flags
+    stored = fits.getdata(mask.path)
+    assert ((flags & Flag.COSMIC) != 0).sum() == stored.sum() == product.quality["cosmic_pixels"]
+
+
+def test_cosmic_rays_of_the_block(small, masters, tmp_path):
+    found, events, false = [], [], []
+    for seed in range(4):
+        sim = science(tmp_path / f"s{seed}.fits", small, seed, cosmic_rate=4.0)
+        frame = read_frame(run(tmp_path / f"s{seed}.fits", tmp_path, masters).products[0].path)
+        rows, columns = frame.window.slices_in(window_of(small))
+        cosmic = sim.truth.exposure.cosmic[rows, columns] / small.readout.gain
+        light = light_of(sim, small, frame)
+        sigma = np.sqrt(light / small.readout.gain + (3.89 / 1.48) ** 2)
+        mask = (frame.flags & Flag.COSMIC) != 0
+        hit = (cosmic > 5 * sigma) & ((frame.flags & Flag.BAD) == 0)
+        number = label(cosmic > 0, np.ones((3, 3)))[0]
+        found.append((mask & hit).sum() / hit.sum())
+        events.append(np.isin(np.unique(number[hit]), np.unique(number[mask])).mean())
+        false.append((mask & (cosmic <= 0)).mean())
+    assert np.mean(found) >= 0.95
+    assert np.mean(events) >= 0.99
+    assert np.mean(false) < 1e-4
+
+
+def test_arcs_are_left_alone_but_carry_the_letter(small, masters, tmp_path):
+    sim = frames.arc(small, seed=1)
+    sim.write(tmp_path / "a_comp.fits")
+    result = run(tmp_path / "a_comp.fits", tmp_path / "out", masters)
+    assert [p.path.name for p in result.products] == ["cfzst_a_comp.fits"]
+    frame = read_frame(result.products[0].path)
+    assert frame.header["GSP_COSM"] == "none"
+    assert not (frame.flags & Flag.COSMIC).any()
+    pulls = (frame.data - light_of(sim, small, frame, masters[1])) / frame.uncertainty
+    assert pulls[frame.flags == 0].std() == pytest.approx(1, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("update", "given", "name"),
+    [
+        ({"ignore_bias": True}, (1, 1), "cfsto_s.fits"),
+        ({"ignore_flats": True}, (1, 1), "czt_s.fits"),
+        ({"ignore_bias": True, "ignore_flats": True}, (1, 1), "cto_s.fits"),
+        ({"cosmic_method": "none"}, (1, 1), "fzst_s.fits"),
+        ({"cosmic_method": "dcr"}, (1, 1), "cfzst_s.fits"),
+        ({}, (0, 0), "cto_s.fits"),
+        ({}, (1, 0), "czt_s.fits"),
+    ],
+)
+def test_settings_and_missing_masters(update, given, name, small, masters, tmp_path):
+    sim = science(tmp_path / "s.fits", small)
+    chosen = [master if use else None for master, use in zip(masters, given, strict=False)]
+    settings = SETTINGS.model_copy(update=update)
+    result = run(tmp_path / "s.fits", tmp_path / "out", chosen, settings)
+    assert result.products[0].path.name == name
+    frame = read_frame(result.products[0].path)
+    without_bias = "z" not in name.split("_")[0]
+    assert (frame.header["GSP_BIAS"] == "none") == without_bias
+    said = " ".join(result.messages)
+    assert ("overscan" in said) == without_bias
+    if "f" not in name.split("_")[0]:
+        assert "flat" in said
+        light = light_of(sim, small, frame)
+        good = frame.flags == 0
+        assert np.median((frame.data - light)[good]) == pytest.approx(0, abs=2.5)
+    assert frame.header["GSP_COSM"] == {"none": "none", "dcr": "DCR"}.get(
+        settings.cosmic_method, "LACosmic"
+    )
+
+
+def test_a_flat_in_counts_serves_as_well(small, masters, tmp_path):
+    science(tmp_path / "s.fits", small)
+    one = run(tmp_path / "s.fits", tmp_path / "a", masters)
+    two = run(tmp_path / "s.fits", tmp_path / "b", (masters[0], masters[2]))
+    frames_ = [read_frame(result.products[0].path) for result in (one, two)]
+    np.testing.assert_allclose(frames_[0].data, frames_[1].data, rtol=1e-5, atol=1e-3)
+
+
+def test_another_technique_is_reduced_as_what_it_is(tmp_path):
+    imaging = setup("Red", None, region=Region("Imaging 2x2", 700, 900, 200, 180), speed=(750, 2))
+    masters = make_masters(imaging, tmp_path, number=4)
+    sim = frames.image(imaging, seed=3, stars=8)
+    sim.write(tmp_path / "im.fits")
+    result = run(tmp_path / "im.fits", tmp_path / "out", masters)
+    assert result.products[0].path.name == "cfzt_im.fits"
+    assert any("Imaging" in message for message in result.messages)
+    frame = read_frame(result.products[0].path)
+    assert frame.header["GSP_TECH"] == "Imaging"
+    assert frame.header["GSP_OVER"] == "none"
+    assert frame.window == Window(700, 900, 200, 180, 2, 2)
+    off = (frame.data - light_of(sim, imaging, frame, masters[1])) / frame.uncertainty
+    assert np.abs(np.median(off[frame.flags == 0])) < 1  # the level of a frame is not its own
+
+
+@pytest.mark.parametrize(
+    ("camera", "mode", "binning", "region", "speed"),
+    [
+        ("Blue", "600_BLUE", (2, 2), Region("user-defined", 0, 1800, 500, 90), None),
+        ("Blue", "600_BLUE", (1, 1), Region("user-defined", 0, 1900, 700, 100), (100, 3)),
+        ("Red", "930_M4", (1, 2), Region("CUST_0_600_1800_120_1x2", 0, 1800, 600, 120), None),
+        ("Red", "930_M4", (3, 3), Region("user-defined", 0, 1800, 300, 90), (100, 2)),
+        ("Red", "930_M4", (2, 2), Region("user-defined", 10, 1800, 300, 90), (344, 0)),
+        ("Red", "930_M4", (1, 1), Region("user-defined", 0, 1850, 4142, 60), (750, 2)),
+    ],
+)
+def test_every_camera_readout_and_window(camera, mode, binning, region, speed, tmp_path):
+    chosen = setup(camera, mode, binning=binning, region=region, speed=speed)
+    masters = make_masters(chosen, tmp_path, number=6)
+    sim = frames.spectrum(chosen, [Source(1950, 17.0)], seed=7)
+    sim.write(tmp_path / "s.fits")
+    result = run(tmp_path / "s.fits", tmp_path / "out", masters)
+    frame = read_frame(result.products[0].path)
+    pulls = (frame.data - light_of(sim, chosen, frame, masters[1])) / frame.uncertainty
+    assert pulls[frame.flags == 0].std() == pytest.approx(1, abs=0.05)
+    assert abs(pulls[frame.flags == 0].mean()) < 0.15
+
+
+def test_an_unknown_readout_mode_is_taken_from_the_header(small, tmp_path):
+    sim = science(tmp_path / "s.fits", small)
+    sim.header["GAIN"], sim.header["RDNOISE"] = 1.48, 4.44
+    (tmp_path / "s.fits").unlink()
+    sim.write(tmp_path / "s.fits")
+    result = run(tmp_path / "s.fits", tmp_path / "out")
+    # what the overscan shows is believed before the header
+    assert result.products[0].quality["read_noise_e"] == pytest.approx(3.89, rel=0.04)
+
+
+def test_legacy_cube_and_lying_trimsec(small, masters, tmp_path):
+    sim = frames.spectrum(small, [Source(1550, 17.5)], seed=2)
+    sim.header["TRIMSEC"] = "[1:4142,1:2096]"
+    cube = tmp_path / "cube.fits"
+    fits.PrimaryHDU(sim.data[None], sim.header).writeto(cube)
+    sim.write(tmp_path / "flat.fits")
+    one, two = (run(path, tmp_path / "out", masters) for path in (cube, tmp_path / "flat.fits"))
+    np.testing.assert_array_equal(
+        read_frame(one.products[0].path).data, read_frame(two.products[0].path).data
+    )
+
+
+def test_tile_compressed_frames(small, masters, tmp_path):
+    sim = science(tmp_path / "s.fits", small)
+    packed = fits.CompImageHDU(sim.data, sim.header)
+    fits.HDUList([fits.PrimaryHDU(), packed]).writeto(tmp_path / "p.fits.fz")
+    one = run(tmp_path / "s.fits", tmp_path / "out", masters)
+    two = run(tmp_path / "p.fits.fz", tmp_path / "out", masters)
+    assert two.products[0].path.name == "cfzst_p.fits"
+    np.testing.assert_array_equal(
+        read_frame(one.products[0].path).data, read_frame(two.products[0].path).data
+    )
+
+
+def rewrite(path, sim, data):
+    header = sim.header.copy()
+    path.unlink(missing_ok=True)
+    fits.PrimaryHDU(data, header).writeto(path)
+
+
+def test_missing_pixels_are_flagged_and_the_rest_goes_on(small, masters, tmp_path):
+    sim = science(tmp_path / "s.fits", small)
+    data = sim.data.astype(np.float32)
+    data[100:110, 200:210] = np.nan
+    data[150, 2:24] = np.nan
+    rewrite(tmp_path / "s.fits", sim, data)
+    frame = read_frame(run(tmp_path / "s.fits", tmp_path / "out", masters).products[0].path)
+    assert ((frame.flags & Flag.NO_DATA) != 0).sum() == 100
+    assert np.isfinite(frame.data).all()
+    assert np.isfinite(frame.uncertainty).all()
+    good = frame.flags == 0
+    pulls = (frame.data - light_of(sim, small, frame, masters[1])) / frame.uncertainty
+    assert pulls[good].std() == pytest.approx(1, abs=0.05)
+
+
+BAD = {
+    "saturated": (lambda data: np.full_like(data, 65535), "saturated in 100.0 per cent"),
+    "no number": (lambda data: np.full(data.shape, np.nan, np.float32), "no number"),
+    "wrong size": (lambda data: data[:100], "100 pixels"),
+    "unbinned size": (lambda data: np.repeat(np.repeat(data, 2, 0), 2, 1), "1000 x 520 pixels"),
+    "all alike": (lambda data: np.full_like(data, 700), "all its pixels are 700"),
+    "all zero": (np.zeros_like, "all its pixels are 0"),
+    "infinite": (lambda data: np.full(data.shape, 1e300), "no number"),
+    "no overscan": (
+        lambda data: np.where(np.arange(data.shape[1]) > 25, data, np.nan).astype(np.float32),
+        "overscan cannot be measured",
+    ),
+    "five axes": (lambda data: data[None, None, None], "NAXIS is 5"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_frames_that_cannot_be_reduced(fault, small, masters, tmp_path):
+    spoil, words = BAD[fault]
+    sim = science(tmp_path / "s.fits", small)
+    rewrite(tmp_path / "s.fits", sim, spoil(sim.data))
+    with pytest.raises(BadFrameError, match=words) as error:
+        run(tmp_path / "s.fits", tmp_path / "out", masters)
+    assert "s.fits" in error.value.message
+    assert not (tmp_path / "out").exists()
+
+
+BAD_CARDS = {
+    "negative gain": ({"GAIN": -1.48}, "GAIN is -1.48"),
+    "no gain": ({"GAIN": None}, "GAIN is missing"),
+    "gain in words": ({"GAIN": "low"}, "GAIN is low"),
+    "no read noise": ({"RDNOISE": 0.0}, r"RDNOISE is 0\.0"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD_CARDS)
+def test_cards_without_which_no_noise_is_known(fault, small, masters, tmp_path):
+    cards, words = BAD_CARDS[fault]
+    sim = science(tmp_path / "s.fits", small)
+    for card, value in cards.items():
+        if value is None:
+            del sim.header[card]
+        else:
+            sim.header[card] = value
+    rewrite(tmp_path / "s.fits", sim, sim.data)
+    with pytest.raises(BadHeaderError, match=words) as error:
+        run(tmp_path / "s.fits", tmp_path / "out", masters)
+    assert error.value.field in cards
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_axis_of_billions_is_not_believed(small, masters, tmp_path):
+    path = tmp_path / "s.fits"
+    science(path, small)
+    content = bytearray(path.read_bytes())
+    start = content.index(b"NAXIS1  =")
+    content[start : start + 80] = b"NAXIS1  =           2000000000".ljust(80)
+    path.write_bytes(content)
+    with pytest.raises(BadFrameError, match="2000000000"):
+        run(path, tmp_path / "out", masters)
+
+
+@pytest.mark.parametrize("content", [b"", b"no fits at all" * 500, b"<!DOCTYPE html>" * 500])
+def test_files_that_are_no_frames(content, masters, tmp_path):
+    (tmp_path / "x.fits").write_bytes(content)
+    with pytest.raises(BadFrameError, match=r"x\.fits"):
+        run(tmp_path / "x.fits", tmp_path / "out", masters)
+
+
+def test_a_bias_or_focus_frame_is_not_reduced(small, masters, tmp_path, calib):
+    with pytest.raises(BadFrameError, match="goes into a master"):
+        run(calib / "bias0.fits", tmp_path, masters)
+    sim = science(tmp_path / "s.fits", small)
+    sim.header["OBSTYPE"] = "FOCUS"
+    sim.write(tmp_path / "focus.fits")
+    with pytest.raises(BadFrameError, match="focus"):
+        run(tmp_path / "focus.fits", tmp_path, masters)
+
+
+OTHER_SETUP = {
+    "GRATING": {"GRATING": "400_SYZY", "WAVMODE": "400_M1", "CAM_TARG": 11.6, "GRT_TARG": 5.8},
+    "SLIT": {"SLIT": "3.0_LONG_SLIT"},
+    "FILTER2": {"FILTER2": "GG385"},
+    "CAM_TARG": {"CAM_TARG": 30.0, "GRT_TARG": 15.0, "WAVMODE": "930_M3"},
+    "RDNOISE": {"RDNOISE": 5.27},
+}
+
+
+@pytest.mark.parametrize("card", OTHER_SETUP)
+def test_a_flat_of_another_setup_is_refused_by_its_card(card, small, masters, tmp_path):
+    sim = science(tmp_path / "s.fits", small)
+    sim.header.update(OTHER_SETUP[card])
+    (tmp_path / "s.fits").unlink()
+    sim.write(tmp_path / "s.fits")
+    bias = None if card == "RDNOISE" else masters[0]
+    with pytest.raises(MissingCalibrationError, match=card) as error:
+        run(tmp_path / "s.fits", tmp_path / "out", (bias, masters[1]))
+    assert error.value.field == card
+    assert masters[1].name in error.value.message
+    assert "s.fits" in error.value.message
+    assert not (tmp_path / "out").exists()
+
+
+def test_masters_are_taken_for_what_they_are(small, masters, tmp_path):
+    science(tmp_path / "s.fits", small)
+    with pytest.raises(MissingCalibrationError, match=r"OBSTYPE flat, s\.fits needs bias"):
+        run(tmp_path / "s.fits", tmp_path / "out", (masters[1], None))
+    with pytest.raises(MissingCalibrationError, match=r"OBSTYPE bias, s\.fits needs flat"):
+        run(tmp_path / "s.fits", tmp_path / "out", (None, masters[0]))
+    blue = setup("Blue", "600_BLUE", region=Region("user-defined", 0, 1250, 500, 260))
+    other = make_masters(blue, tmp_path, number=3)
+    with pytest.raises(MissingCalibrationError, match="INSTCONF Blue"):
+        run(tmp_path / "s.fits", tmp_path / "out", (other[0], masters[1]))
+
+
+def test_masters_that_do_not_fit_are_a_clear_state(small, masters, tmp_path):
+    other = small.with_(readout=setup("Red", "930_M4", speed=(344, 0)).readout)
+    frames.spectrum(other, [], seed=1).write(tmp_path / "gain.fits")
+    with pytest.raises(MissingCalibrationError, match=r"GAIN 1\.48"):
+        run(tmp_path / "gain.fits", tmp_path / "out", masters)
+    moved = small.with_(region=Region("user-defined", 0, 1300, 500, 260))
+    frames.spectrum(moved, [], seed=1).write(tmp_path / "moved.fits")
+    with pytest.raises(MissingCalibrationError, match="does not cover"):
+        run(tmp_path / "moved.fits", tmp_path / "out", masters)
+
+
+def test_a_smaller_window_is_cut_out_of_the_masters(small, masters, tmp_path):
+    inner = small.with_(region=Region("user-defined", 0, 1450, 500, 100))
+    sim = frames.spectrum(inner, [Source(1550, 17.5)], seed=1)
+    sim.write(tmp_path / "s.fits")
+    frame = read_frame(run(tmp_path / "s.fits", tmp_path / "out", masters).products[0].path)
+    assert frame.window.y0 >= 1450
+
+
+def test_neither_overscan_nor_bias(tmp_path):
+    imaging = setup("Red", None, region=Region("user-defined", 700, 500, 200, 200), speed=(750, 2))
+    frames.image(imaging, seed=3, stars=5).write(tmp_path / "im.fits")
+    result = run(tmp_path / "im.fits", tmp_path / "out")
+    assert any("neither overscan nor master bias" in message for message in result.messages)
+    assert result.products[0].path.name == "ct_im.fits"
+
+
+def test_a_full_disk_leaves_nothing_behind(small, masters, tmp_path, monkeypatch):
+    science(tmp_path / "s.fits", small)
+    out = tmp_path / "out"
+    out.mkdir()
+    real = product_fits._write
+
+    def fail_on_the_frame(path, hdus):
+        if not path.name.startswith("crmask"):
+            raise DiskFullError("No space")
+        real(path, hdus)
+
+    monkeypatch.setattr(product_fits, "_write", fail_on_the_frame)
+    with pytest.raises(DiskFullError):
+        run(tmp_path / "s.fits", out, masters)
+    assert list(out.iterdir()) == []
+
+
+def test_raw_files_are_never_touched_and_versions_have_names(small, masters, tmp_path):
+    science(tmp_path / "s.fits", small)
+    before = sha256_of(tmp_path / "s.fits")
+    result = run(tmp_path / "s.fits", tmp_path / "out", masters, suffix="v2")
+    assert sha256_of(tmp_path / "s.fits") == before
+    assert [p.path.name for p in result.products] == ["cfzst_s_v2.fits", "crmask_cfzst_s_v2.fits"]
+
+
+def test_overlay_stands_in_for_the_header(small, masters, tmp_path):
+    sim = science(tmp_path / "s.fits", small)
+    sim.header["OBSTYPE"] = "FOCUS"
+    (tmp_path / "s.fits").unlink()
+    sim.write(tmp_path / "s.fits")
+    result = run(tmp_path / "s.fits", tmp_path / "out", masters, overlay={"OBSTYPE": "SPECTRUM"})
+    assert result.products[0].path.name == "cfzst_s.fits"

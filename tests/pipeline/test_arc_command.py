@@ -1,0 +1,117 @@
+"""``goodman-live arc`` on a real arc, on simulated ones, and on files that are none."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from goodman_live.pipeline.arc_command import arc
+from goodman_live.pipeline.simulate.frames import arc as simulated
+from goodman_live.pipeline.simulate.frames import bias
+from goodman_live.pipeline.simulate.instrument import setup
+
+
+@pytest.fixture(scope="module")
+def real(real_frames, tmp_path_factory):
+    """Give the report on the real Red 400_M1 arc with HgAr and Ne lamps."""
+    plot = tmp_path_factory.mktemp("plot") / "arc.png"
+    done = CliRunner().invoke(
+        arc, [str(real_frames / "sp_400m1.fits"), "--json", "--plot", str(plot)]
+    )
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout), plot
+
+
+@pytest.mark.real
+def test_the_real_arc_is_solved_from_header_and_lines(real):
+    quality = real[0]["quality"]
+    assert quality["trusted"]
+    assert quality["n_used"] >= 20
+    assert quality["rms_px"] <= 0.05
+    assert quality["leave_one_out_rms_px"] <= 0.06
+    assert quality["leave_one_out_worst_px"] <= 0.15
+
+
+@pytest.mark.real
+def test_the_offset_of_the_real_lamps_is_stated(real):
+    offset = real[0]["lamp_differences_px"]["NE"]
+    assert offset["offset"] == pytest.approx(0.3, abs=0.06)
+    assert offset["uncertainty"] < 0.05
+
+
+@pytest.mark.real
+def test_the_real_slit_leans_and_bows(real):
+    assert real[0]["tilt_px_per_px"] == pytest.approx(-4e-3, abs=1e-3)
+    assert real[0]["bow_px_per_px2"] == pytest.approx(5e-6, abs=2e-6)
+
+
+@pytest.mark.real
+def test_hg_and_ne_lines_of_the_real_arc_are_named(real):
+    used = {round(line["wavelength_aa"], 1): line for line in real[0]["lines"] if line["used"]}
+    assert used.keys() >= {4046.6, 4358.3, 5460.7, 5790.7, 5852.5, 6402.2, 6929.5}
+    widths = [used[key]["fwhm_px"] for key in (4046.6, 6402.2)]
+    assert widths[0] < 3.5 < 4.5 < widths[1]
+
+
+@pytest.mark.real
+def test_the_real_axis_has_an_uncertainty_at_every_pixel(real):
+    pixels = real[0]["pixels"]
+    error = np.array(pixels["uncertainty_aa"])
+    assert len(error) == 4092
+    assert np.all((error > 0) & (error < 5))
+    inside = np.array(pixels["inside_coverage"])
+    assert error[~inside].max() > error[inside].max()
+
+
+@pytest.mark.real
+def test_the_picture_is_a_png(real):
+    assert real[1].read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture(scope="module")
+def simulated_arc(tmp_path_factory):
+    path = tmp_path_factory.mktemp("arc") / "0007_arc.fits"
+    simulated(setup("Blue", "600_BLUE"), ("CU",), seed=3).write(path)
+    return path
+
+
+def test_the_table_has_lines_and_pixels(simulated_arc):
+    before = simulated_arc.read_bytes()
+    done = CliRunner().invoke(arc, [str(simulated_arc)])
+    assert done.exit_code == 0, done.output
+    assert "trusted" in done.output
+    assert "Ar II" in done.output
+    assert "km/s" in done.output
+    assert simulated_arc.read_bytes() == before
+
+
+def test_wrong_lamps_exit_with_another_code(simulated_arc):
+    done = CliRunner().invoke(arc, [str(simulated_arc), "--lamps", "NE"])
+    assert done.exit_code in {1, 3}
+    assert "trust" in done.output or "identified" in done.output
+
+
+def test_an_unknown_lamp_is_refused(simulated_arc):
+    done = CliRunner().invoke(arc, [str(simulated_arc), "--lamps", "XE"])
+    assert done.exit_code == 2
+    assert "HGA" in done.output
+
+
+def test_a_bias_is_no_arc(tmp_path):
+    path = tmp_path / "bias.fits"
+    bias(setup("Red", "400_M1"), seed=1).write(path)
+    done = CliRunner().invoke(arc, [str(path)])
+    assert done.exit_code == 1
+    assert "lamp" in done.output.lower()
+
+
+def test_garbage_is_refused_in_words(tmp_path):
+    path = tmp_path / "x.fits"
+    path.write_bytes(b"not a FITS file at all" * 200)
+    done = CliRunner().invoke(arc, [str(path)])
+    assert done.exit_code == 1
+    assert "x.fits" in done.output
+    assert not isinstance(done.exception, (ValueError, OSError))
