@@ -1,0 +1,1 @@
+"""The catalogue: frames, products, jobs, events and who may see them."""

@@ -1,0 +1,1 @@
+"""The live engine: triggers, jobs on Dask, events and the latency ledger."""

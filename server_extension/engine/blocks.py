@@ -1,0 +1,74 @@
+"""The blocks that the engine can run: their functions, what they take and what they make."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+
+_PACKAGE = "goodman_live.pipeline.blocks"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block by name."""
+
+    name: str
+    """Name in jobs and on products."""
+    module: str
+    """Module of the function; imported by workers alone."""
+    function: str
+    """Name of the function."""
+    takes: int
+    """Data type of the frame that it runs on."""
+    makes: int
+    """Data type of its products."""
+    main: str
+    """Role of the frame that it runs on, the first argument."""
+    roles: tuple[str, ...] = ()
+    """Keyword arguments that are frames."""
+
+
+BIAS = Block("build_master_bias", f"{_PACKAGE}.masters", "build_master_bias", 0, 1, "raws")
+FLAT = Block(
+    "build_master_flat", f"{_PACKAGE}.masters", "build_master_flat", 0, 1, "raws", ("bias",)
+)
+REDUCE = Block("reduce", f"{_PACKAGE}.reduce", "reduce", 0, 2, "raw", ("bias", "flat"))
+EXTRACT = Block("extract", f"{_PACKAGE}.extract", "extract", 2, 3, "reduced")
+WAVELENGTH = Block(
+    "calibrate_wavelength",
+    f"{_PACKAGE}.calibrate_wavelength",
+    "calibrate_wavelength",
+    3,
+    4,
+    "extracted",
+    ("arcs",),
+)
+FLUX = Block("calibrate_flux", f"{_PACKAGE}.calibrate_flux", "calibrate_flux", 4, 5, "calibrated")
+ASTROMETRY = Block(
+    "solve_astrometry", f"{_PACKAGE}.solve_astrometry", "solve_astrometry", 2, 2, "reduced"
+)
+
+BLOCKS = {
+    block.name: block for block in (BIAS, FLAT, REDUCE, EXTRACT, WAVELENGTH, FLUX, ASTROMETRY)
+}
+"""Every block by name."""
+
+MANY = frozenset({"raws", "arcs"})
+"""Roles that take a sequence of paths; the others take one, or None."""
+
+SHAPING: dict[str, frozenset[str]] = {
+    BIAS.name: frozenset(),
+    FLAT.name: frozenset({"flat_normalisation", "flat_order", "saturation_threshold"}),
+    REDUCE.name: frozenset({"cosmic_method", "ignore_bias", "ignore_flats"}),
+    EXTRACT.name: frozenset({"extraction", "target_model", "max_targets"}),
+    WAVELENGTH.name: frozenset({"linear_output", "apply_flexure"}),
+}
+"""Settings that change what a block makes; a change of others makes no new version."""
+
+MASTERS = frozenset({BIAS.name, FLAT.name})
+"""Blocks that combine many raw frames."""
+
+
+def is_available(block: Block) -> bool:
+    """Tell whether the block is part of this installation."""
+    return importlib.util.find_spec(block.module) is not None

@@ -1,0 +1,322 @@
+"""The live engine as the service sees it: start, stop, submit, cancel, retry, events, intake."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from goodman_live.pipeline.core.errors import GoodmanError
+from goodman_live.server_extension.catalogue.models import LIVE_STATES, Frame, Job
+from goodman_live.server_extension.catalogue.queries import get_frame
+from goodman_live.server_extension.catalogue.viewer import LOCAL_OWNER
+from goodman_live.server_extension.engine import jobs, requests, triggers
+from goodman_live.server_extension.engine.cluster import Cluster
+from goodman_live.server_extension.engine.desk import Desk
+from goodman_live.server_extension.engine.drafts import group_of
+from goodman_live.server_extension.engine.events import EventStream
+from goodman_live.server_extension.engine.profile import load_profile
+from goodman_live.server_extension.engine.runner import Runner
+from goodman_live.server_extension.intake.intake import Intake
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from sqlalchemy.orm import Session
+
+    from goodman_live.server_extension.catalogue.database import Catalogue
+    from goodman_live.server_extension.catalogue.viewer import Viewer
+    from goodman_live.server_extension.engine.profile import DaskProfile
+
+log = structlog.get_logger(__name__)
+
+PLAN_BATCH = 20
+"""Frames planned in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What an operator decides about the engine."""
+
+    raw_roots: tuple[Path, ...]
+    """Folders that raw frames may lie in; watched."""
+    product_root: Path
+    """Folder of the products."""
+    work_dir: Path
+    """Private folder of the engine, beside the products."""
+    dask: str = ""
+    """Name of a profile in ``dask_config/``, or path of a YAML file."""
+    watch: bool = True
+    """Take new files in the raw roots by themselves."""
+    polling: bool | None = None
+    """Look at the raw roots from time to time instead of being told; None finds out."""
+    coalesce_s: float = 3.0
+    """Quiet time after which a master is rebuilt with the frames that came since."""
+
+
+class Engine:
+    """Takes frames, decides what is to be done, has it done on Dask, and tells.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        Migrated database.
+    settings : EngineSettings
+        What the operator decides.
+    profile : DaskProfile, optional
+        Instead of the one that ``settings.dask`` names.
+
+    Attributes
+    ----------
+    events : EventStream
+        ``subscribe(viewer, last_id)`` yields what happens.
+    intake : Intake
+        ``await intake.take(path)`` takes one file.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        settings: EngineSettings,
+        *,
+        profile: DaskProfile | None = None,
+    ) -> None:
+        self.catalogue = catalogue
+        self.settings = settings
+        self.cluster = Cluster(profile or load_profile(settings.dask))
+        self.events = EventStream(catalogue)
+        self._desk = Desk(catalogue, self.events)
+        self.intake = Intake(self._desk, catalogue, settings, self._frame_taken)
+        self._runner = Runner(self._desk, self.cluster, settings.work_dir, self._job_done)
+        self._dirty: dict[int, float] = {}
+        self._groups: dict[str, int] = {}
+        self._changed = asyncio.Event()
+        self._planner: asyncio.Task[None] | None = None
+
+    # --- start and stop ---
+
+    async def start(self) -> None:
+        """Resume what was queued or running, start the cluster, look for what came meanwhile."""
+        self.events.bind(asyncio.get_running_loop())
+        for folder in (self.settings.product_root, self.settings.work_dir):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.settings.work_dir.chmod(0o700)
+        resumed = await self._desk.write(jobs.resume)
+        for frame_id in await self._desk.write(triggers.unsettled):
+            self._mark(frame_id)
+        await self.cluster.start()
+        self._runner.start()
+        self._planner = asyncio.create_task(self._plan_loop(), name="goodman-planner")
+        if self.settings.watch:
+            await self.intake.start()
+        log.info("engine.started", resumed=resumed, unsettled=len(self._dirty))
+
+    async def stop(self) -> None:
+        """Stop; what runs or is queued goes on at the next start."""
+        await self.intake.stop()
+        if self._planner is not None:
+            self._planner.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._planner
+        await self._runner.stop()
+        await self.cluster.stop()
+        self.events.close()
+        await asyncio.to_thread(self._desk.close)
+        log.info("engine.stopped")
+
+    # --- what people ask ---
+
+    async def submit(
+        self,
+        block: str,
+        frame_id: int,
+        *,
+        user: Viewer = LOCAL_OWNER,
+        overrides: Mapping[str, Any] | None = None,
+        apertures: Sequence[Mapping[str, Any]] | None = None,
+        priority: int = 0,
+    ) -> Job:
+        """Queue a block on a frame for a person; see `requests.request_job` for the rules.
+
+        Parameters
+        ----------
+        block : str
+            ``reduce``, ``extract``, ``calibrate_wavelength``, ``build_master_bias``, ...
+        frame_id : int
+            Any frame of the family; for a master one raw frame of its group.
+        overrides : Mapping, optional
+            Settings other than the proposal's, by name.
+        apertures : Sequence of Mapping, optional
+            Fields of `goodman_live.pipeline.core.aperture.Aperture`, for ``extract``.
+
+        Returns
+        -------
+        Job
+            Queued, running, or done already if equal work was.
+        """
+        job = await self._desk.write(
+            requests.request_job,
+            block,
+            frame_id,
+            product_root=self.settings.product_root,
+            user=user,
+            overrides=overrides,
+            apertures=apertures,
+            priority=priority,
+        )
+        self._runner.kick()
+        return job
+
+    async def cancel(self, job_id: int) -> Job:
+        """Cancel a job that is queued or running; the caller has checked permission."""
+        job = await self._desk.write(jobs.cancel, job_id)
+        self._runner.job_was_cancelled(job_id)
+        if job.original_id:
+            self._mark(job.original_id)
+        return job
+
+    async def retry(self, job_id: int) -> Job:
+        """Queue a failed or cancelled job again; the caller has checked permission."""
+        job = await self._desk.write(jobs.retry, job_id)
+        self._runner.kick()
+        if job.original_id:
+            self._mark(job.original_id)
+        return job
+
+    async def wait(self, job_id: int, timeout_s: float) -> Job:
+        """Return a job when it is over, or as it is after `timeout_s`."""
+        until = time.monotonic() + timeout_s
+        with self.events.watching() as changed:
+            while True:
+                changed.clear()
+                job = await asyncio.to_thread(self._job, job_id)
+                left = until - time.monotonic()
+                if job.state not in LIVE_STATES or left <= 0:
+                    return job
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), min(left, 1.0))
+
+    def _job(self, job_id: int) -> Job:
+        with self.catalogue.read() as session:
+            return jobs.get_job(session, job_id)
+
+    async def add_file(self, path: Path) -> Frame:
+        """Take a file under a raw root, waiting until it is whole.
+
+        Raises
+        ------
+        BadFrameError
+            If it lies elsewhere, or cannot be taken.
+        """
+        return await self.intake.take(path)
+
+    async def replan(self, frame_id: int) -> None:
+        """Look again at what a raw frame needs: its header, kind or settings were changed."""
+        self._mark(frame_id)
+
+    async def delete(self, frame_id: int, user: Viewer) -> None:
+        """Delete a product for a person.
+
+        Raises
+        ------
+        NotFoundError, ForbiddenError
+            As `requests.delete_product`.
+        """
+        path = await self._desk.write(_delete, frame_id, user)
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    async def write(self, work: Any, *args: Any, **named: Any) -> Any:
+        """Run ``work(session, ...)`` in one transaction and wake the event stream."""
+        return await self._desk.write(work, *args, **named)
+
+    # --- what happens by itself ---
+
+    async def _frame_taken(self, frame: Frame, *, backlog: bool) -> None:
+        """Plan a frame that intake has just put into the catalogue."""
+        delay = self.settings.coalesce_s if backlog else 0.0
+        if frame.kind in triggers.CALIBRATIONS:
+            if not backlog and not await self._desk.write(_master_is_due, frame.id):
+                delay = self.settings.coalesce_s
+            # One look serves the whole group, when no more of it have come for a while.
+            group = group_of(frame)
+            self._dirty.pop(self._groups.get(group, 0), None)
+            self._groups[group] = frame.id
+        self._mark(frame.id, delay)
+
+    async def _job_done(self, job: Job, made: list[Frame]) -> None:
+        if job.owner_id is not None:
+            return
+        if job.original_id:
+            self._mark(job.original_id)
+        elif job.frame_id:
+            self._mark(job.frame_id)
+        for frame in made[:1]:
+            for raw_id in await self._desk.write(triggers.touched_by, frame):
+                self._mark(raw_id)
+
+    def _mark(self, frame_id: int, delay_s: float = 0.0) -> None:
+        due = time.monotonic() + delay_s
+        # A later mark puts a waiting one off: frames that keep coming are planned together.
+        self._dirty[frame_id] = due
+        self._changed.set()
+
+    async def _plan_loop(self) -> None:
+        while True:
+            now = time.monotonic()
+            due = [key for key, at in self._dirty.items() if at <= now][:PLAN_BATCH]
+            if not due:
+                soonest = min(self._dirty.values(), default=now + 60.0)
+                self._changed.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), max(soonest - now, 0.01))
+                continue
+            for key in due:
+                del self._dirty[key]
+            try:
+                await self._desk.write(plan_frames, due, self.settings.product_root)
+            except Exception:
+                # The frames keep their state and are looked at again; the engine goes on.
+                log.exception("planner.failed", frames=due)
+                for key in due:
+                    self._dirty.setdefault(key, time.monotonic() + 10.0)
+                await asyncio.sleep(1.0)
+            self._runner.kick()
+
+    @property
+    def resting(self) -> bool:
+        """True while nothing waits to be planned."""
+        return not self._dirty
+
+
+def plan_frames(session: Session, frame_ids: Iterable[int], product_root: Path) -> None:
+    """Plan raw frames; one that cannot be planned says so and does not stop the others."""
+    groups: set[str] = set()
+    for frame_id in frame_ids:
+        raw = session.get(Frame, frame_id)
+        if raw is None:
+            continue
+        if raw.kind in triggers.CALIBRATIONS:
+            group = group_of(raw)
+            if group in groups:
+                continue
+            groups.add(group)
+        try:
+            with session.begin_nested():
+                triggers.plan(session, raw, product_root)
+        except (GoodmanError, ValueError) as error:
+            log.warning("plan.failed", frame=frame_id, error=str(error))
+            triggers.settle(session, raw, triggers.Outcome("failed", str(error)))
+
+
+def _master_is_due(session: Session, frame_id: int) -> bool:
+    frame = session.get(Frame, frame_id)
+    return frame is not None and triggers.master_is_due(session, frame)
+
+
+def _delete(session: Session, frame_id: int, user: Viewer) -> Path:
+    return requests.delete_product(session, get_frame(session, user, frame_id), user)

@@ -1,0 +1,296 @@
+"""The state machine of jobs, as transactions on the catalogue.
+
+``queued`` → ``running`` → ``done`` or ``failed``; ``cancelled`` from the first two; ``failed``
+and ``cancelled`` go back to ``queued`` when somebody retries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select, update
+
+from goodman_live.hub.accounts.models import utc_now
+from goodman_live.server_extension.catalogue.errors import ConflictError, NotFoundError
+from goodman_live.server_extension.catalogue.models import (
+    LIVE_STATES,
+    Frame,
+    Job,
+    JobLog,
+    LogEntry,
+    audience_of,
+)
+from goodman_live.server_extension.engine.blocks import MASTERS
+from goodman_live.server_extension.engine.draft import CODE_VERSION
+from goodman_live.server_extension.engine.events import job_event
+from goodman_live.server_extension.engine.latency import JOB_DURATION, JOBS_FINISHED, QUEUE_DEPTH
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.orm import Session
+
+    from goodman_live.server_extension.engine.draft import Draft
+
+MOST_TRIES = 3
+"""Starts that a worker may not survive before the job is set aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """On whose behalf a job is queued."""
+
+    user_id: int | None = None
+    """Who asked; None for the triggers."""
+    owner_id: int | None = None
+    """To whom the products will belong alone; None if they are the proposal's."""
+
+
+def find_equal(session: Session, draft: Draft, asker: Asker | None = None) -> Job | None:
+    """Return the newest job of equal work, whatever its state and the code it ran on.
+
+    A job whose products were deleted does not count.
+    """
+    owner = asker.owner_id if asker else None
+    versions = session.scalars(
+        select(Job.code_version)
+        .where(Job.frame_id == draft.frame.id, Job.block == draft.block.name)
+        .distinct()
+    ).all()
+    keys = [draft.key(version, owner) for version in {*versions, CODE_VERSION}]
+    for job in session.scalars(select(Job).where(Job.key.in_(keys)).order_by(Job.id.desc())):
+        if job.error.get("code") == REPLACED:
+            continue
+        if job.state != "done" or products_of(session, job):
+            return job
+    return None
+
+
+def products_of(session: Session, job: Job) -> list[Frame]:
+    """Return the frames that a job made and that are still there."""
+    return list(session.scalars(select(Frame).where(Frame.job_id == job.id).order_by(Frame.id)))
+
+
+def enqueue(
+    session: Session,
+    draft: Draft,
+    *,
+    out_dir: Path,
+    priority: int,
+    asker: Asker | None = None,
+) -> Job:
+    """Queue a job for `draft`."""
+    asker = asker or Asker()
+    stem = draft.group or Path(draft.frame.file_name).name.removesuffix(".fz")
+    stem = stem.removesuffix(".fits")[:255]
+    last = session.scalar(
+        select(func.max(Job.version)).where(
+            Job.out_dir == str(out_dir), Job.stem == stem, Job.block == draft.block.name
+        )
+    )
+    audience = audience_of(draft.frame)
+    audience["owner_id"] = asker.owner_id or draft.frame.owner_id
+    job = Job(
+        key=draft.key(owner_id=asker.owner_id),
+        block=draft.block.name,
+        frame_id=draft.frame.id,
+        original_id=None if draft.block.name in MASTERS else draft.frame.original_file_id,
+        group=draft.group,
+        user_id=asker.user_id,
+        priority=priority,
+        spec=draft.spec(),
+        out_dir=str(out_dir),
+        stem=stem,
+        version=(last or 0) + 1,
+        code_version=CODE_VERSION,
+        state="queued",
+        **audience,
+    )
+    session.add(job)
+    session.flush()
+    job_event(session, job)
+    return job
+
+
+def claim(session: Session) -> Job | None:
+    """Take the most urgent queued job and mark it running."""
+    job = session.scalar(
+        select(Job).where(Job.state == "queued").order_by(Job.priority, Job.id).limit(1)
+    )
+    if job is None:
+        return None
+    job.state, job.started, job.finished = "running", utc_now(), None
+    job.tries += 1
+    job.progress, job.error = 0.0, {}
+    job_event(session, job)
+    return job
+
+
+def note(session: Session, job_id: int, message: str, level: str = "info") -> None:
+    """Add a line to a job's log."""
+    session.add(JobLog(job_id=job_id, message=message[:20_000], level=level))
+
+
+def end(session: Session, job: Job, state: str, error: dict[str, Any] | None = None) -> None:
+    """Mark a job as over, and say so in the logs if it failed."""
+    job.state, job.finished, job.error = state, utc_now(), error or {}
+    job.progress = 1.0 if state == "done" else job.progress
+    JOBS_FINISHED.labels(job.block, state).inc()
+    if job.started:
+        JOB_DURATION.labels(job.block).observe((job.finished - job.started).total_seconds())
+    if state == "failed":
+        message = str(job.error.get("message", ""))
+        note(session, job.id, message, "error")
+        session.add(
+            LogEntry(
+                level="error",
+                source="engine",
+                message=f"{job.block} failed: {message}",
+                frame_id=job.frame_id,
+                job_id=job.id,
+                user_id=job.user_id,
+                **audience_of(job),
+            )
+        )
+    job_event(session, job)
+
+
+def worker_died(session: Session, job: Job, traceback: str) -> None:
+    """Queue a job again whose worker died, or set it aside after too many."""
+    note(session, job.id, f"The worker died, try {job.tries} of {MOST_TRIES}.", "warning")
+    if job.tries < MOST_TRIES:
+        put_back(session, job)
+        return
+    end(
+        session,
+        job,
+        "failed",
+        {
+            "code": "killed_worker",
+            "message": f"The worker died {job.tries} times in this step; the frame is set aside.",
+            "remedy": "Look at the traceback, then retry the job.",
+            "field": "",
+            "traceback": traceback,
+        },
+    )
+
+
+def put_back(session: Session, job: Job) -> None:
+    """Queue a running job again."""
+    job.state, job.started, job.progress, job.worker = "queued", None, 0.0, ""
+    job_event(session, job)
+
+
+def resume(session: Session) -> int:
+    """Queue what was running when the service ended; return how many."""
+    lost = session.scalars(select(Job).where(Job.state == "running")).all()
+    for job in lost:
+        job.tries = max(job.tries - 1, 0)  # the service ended, not the job
+        note(session, job.id, "The service ended during the run; queued again.", "warning")
+        put_back(session, job)
+    return len(lost)
+
+
+def cancel(session: Session, job_id: int) -> Job:
+    """Cancel a job that is not over.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none.
+    ConflictError
+        If it is over.
+    """
+    job = get_job(session, job_id)
+    if job.state not in LIVE_STATES:
+        raise ConflictError(f"Job {job.id} is {job.state} already.", field="id")
+    end(session, job, "cancelled")
+    return job
+
+
+def retry(session: Session, job_id: int) -> Job:
+    """Queue a failed or cancelled job again, its tries counted anew.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none.
+    ConflictError
+        If it is in another state, or equal work is in the queue.
+    """
+    job = get_job(session, job_id)
+    if job.state not in {"failed", "cancelled"}:
+        raise ConflictError(
+            f"Job {job.id} is {job.state}.", remedy="Only a failed or cancelled job is retried."
+        )
+    twin = session.scalar(select(Job.id).where(Job.key == job.key, Job.state.in_(LIVE_STATES)))
+    if twin is not None:
+        raise ConflictError(f"Job {twin} does the same work.", field="id")
+    job.tries, job.error, job.finished = 0, {}, None
+    put_back(session, job)
+    return job
+
+
+REPLACED = "replaced"
+"""Code of a queued job that a better one replaced before it ran."""
+
+
+def withdraw(session: Session, draft: Draft) -> None:
+    """Cancel queued automatic jobs that `draft` replaces: better inputs came before they ran."""
+    same = Job.group == draft.group if draft.group else Job.frame_id == draft.frame.id
+    stale = session.scalars(
+        select(Job).where(
+            same,
+            Job.block == draft.block.name,
+            Job.state == "queued",
+            Job.user_id.is_(None),
+            Job.key != draft.key(),
+        )
+    )
+    for job in stale:
+        text = "Better inputs came before it ran; a newer job replaces it."
+        note(session, job.id, text)
+        end(session, job, "cancelled", {"code": REPLACED, "message": text})
+
+
+def get_job(session: Session, job_id: int) -> Job:
+    """Return a job.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none.
+    """
+    job = session.get(Job, job_id) if 0 < job_id < 2**31 else None
+    if job is None:
+        raise NotFoundError(f"There is no job {job_id}.", field="id")
+    return job
+
+
+def set_progress(session: Session, job_id: int, progress: float, worker: str) -> None:
+    """Note how far a running job is."""
+    session.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.state == "running")
+        .values(progress=progress, worker=worker[:255])
+    )
+
+
+def gauge_queue(session: Session) -> dict[str, int]:
+    """Set the gauges of the queue, and return its depth by state."""
+    rows = session.execute(
+        select(Job.state, func.count()).where(Job.state.in_(LIVE_STATES)).group_by(Job.state)
+    ).all()
+    depth = dict.fromkeys(LIVE_STATES, 0) | dict(rows)
+    for state, number in depth.items():
+        QUEUE_DEPTH.labels(state).set(number)
+    return depth
+
+
+def live_jobs(session: Session, frame_ids: Sequence[int]) -> list[Job]:
+    """Return the jobs on these frames that are not over."""
+    return list(
+        session.scalars(select(Job).where(Job.frame_id.in_(frame_ids), Job.state.in_(LIVE_STATES)))
+    )

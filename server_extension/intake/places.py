@@ -1,0 +1,111 @@
+"""Which paths are candidates: inside a raw root, with the name of a FITS file, not hidden."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from goodman_live.pipeline.core.errors import BadFrameError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ENDINGS = (".fits", ".fit", ".fts", ".fits.fz", ".fits.gz")
+"""Names that are looked at, whatever the case; the last is refused with a reason."""
+
+NETWORK_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "beegfs", "glusterfs"}
+    | {"fuse.sshfs", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "vboxsf", "virtiofs"}
+)
+"""File systems on which the kernel does not tell what other hosts write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """Size and time of a file: what a change is told by."""
+
+    size: int
+    mtime_ns: int
+
+
+def is_candidate(path: Path, roots: tuple[Path, ...], excluded: Path | None = None) -> bool:
+    """Tell whether a path has the name of a frame and lies, by name, where frames may come.
+
+    Parameters
+    ----------
+    roots : tuple of Path
+        Absolute raw roots.
+    excluded : Path, optional
+        Folder inside a root that is not looked at: the products.
+    """
+    if not path.name.lower().endswith(ENDINGS):
+        return False
+    if excluded is not None and path.is_relative_to(excluded):
+        return False
+    for root in roots:
+        if path.is_relative_to(root):
+            return not any(part.startswith(".") for part in path.relative_to(root).parts)
+    return False
+
+
+def check_place(path: Path, roots: tuple[Path, ...]) -> None:
+    """Refuse a path that leaves the raw roots, by ``..`` or by a symbolic link.
+
+    Raises
+    ------
+    BadFrameError
+        If the file that the path leads to is outside every root.
+    """
+    real = path.resolve()
+    if not any(real.is_relative_to(root.resolve()) for root in roots):
+        raise BadFrameError(
+            f"{path.name} leads out of the raw folders.",
+            remedy="Copy the file itself into a raw folder; links that leave it are not followed.",
+            field="path",
+        )
+
+
+def look(path: Path) -> Stat | None:
+    """Return size and time of a regular file; None if it is gone or something else."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return Stat(found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+
+
+def walk(
+    folder: Path, roots: tuple[Path, ...], excluded: Path | None = None
+) -> Iterator[tuple[Path, Stat]]:
+    """Yield every candidate below a folder, nights in the order of their names.
+
+    Links to folders are not followed: they could lead anywhere, or in circles.
+    """
+    for where, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        here = Path(where)
+        if excluded is not None and here.is_relative_to(excluded):
+            folders.clear()
+            continue
+        for name in sorted(names):
+            path = here / name
+            if is_candidate(path, roots, excluded) and (found := look(path)) is not None:
+                yield path, found
+
+
+def needs_polling(root: Path, mounts: Path = Path("/proc/mounts")) -> bool:
+    """Tell whether a folder is on a file system where changes must be looked for."""
+    try:
+        lines = mounts.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return True  # not Linux: looking always works
+    best, system = -1, ""
+    for line in lines:
+        _, where, kind, *_ = line.split(" ")
+        point = Path(where.replace("\\040", " "))
+        if root.is_relative_to(point) and len(point.parts) >= best:
+            best, system = len(point.parts), kind
+    return system in NETWORK_SYSTEMS

@@ -1,0 +1,60 @@
+"""Who acts, and which proposal is meant: shared by the routes on people and proposals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import selectinload
+
+from goodman_live.hub.accounts.models import Proposal, User
+from goodman_live.server_extension.catalogue.errors import NotFoundError
+from goodman_live.server_extension.catalogue.viewer import LOCAL_OWNER
+from goodman_live.server_extension.identity import NotAdmittedError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Select
+    from sqlalchemy.orm import Session
+
+    from goodman_live.server_extension.catalogue.viewer import Viewer
+
+
+def acting_user(session: Session, viewer: Viewer) -> User | None:
+    """Return the account that acts; None is the owner of a plain server, who may do everything.
+
+    Raises
+    ------
+    NotAdmittedError
+        If the account went away since the request came in.
+    """
+    if viewer == LOCAL_OWNER:
+        return None
+    user = session.get(User, viewer.user_id)
+    if user is None or not user.is_active:
+        raise NotAdmittedError("This account is switched off.")
+    return user
+
+
+def proposals_seen_by(viewer: Viewer) -> Select[Proposal]:
+    """Return a query of the proposals that `viewer` may read."""
+    query = select(Proposal).options(
+        selectinload(Proposal.pi), selectinload(Proposal.collaborators)
+    )
+    if viewer.sees_all:
+        return query
+    member = Proposal.collaborators.any(User.id == viewer.user_id)
+    return query.where(or_(Proposal.pi_id == viewer.user_id, member))
+
+
+def get_proposal(session: Session, viewer: Viewer, proposal_id: int) -> Proposal:
+    """Return one proposal.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none of this id, or `viewer` is not a member.
+    """
+    found = session.scalar(proposals_seen_by(viewer).where(Proposal.id == proposal_id))
+    if found is None:
+        raise NotFoundError(f"There is no proposal {proposal_id}.", field="id")
+    return found

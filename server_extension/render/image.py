@@ -1,0 +1,232 @@
+"""An image as a picture or as data: a region of a frame, decimated to what is shown."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from goodman_live.pipeline.core.errors import GoodmanError
+from goodman_live.pipeline.draw.canvas import Box, Canvas, to_png
+from goodman_live.pipeline.draw.ticks import round_ticks
+from goodman_live.server_extension.render.colormaps import table
+from goodman_live.server_extension.render.scale import (
+    Limits,
+    apply_stretch,
+    find_limits,
+    shrink_any,
+    shrink_mean,
+    stretched,
+    unstretched,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from goodman_live.server_extension.render.choices import Choices
+
+SATURATED_COLOUR = (255, 45, 45)
+"""Colour of saturated pixels, absent from gray."""
+MARGIN = {"left": 86, "right": 26, "top": 14, "bottom": 56}
+"""Room around the image for ticks and names, pixels."""
+TITLE_ROOM = 40
+BAR_ROOM = 104
+BAR_WIDTH = 16
+MARK = 255
+"""Level of the palette that saturated pixels take."""
+JSON_SIDE = 1024
+"""Longest side of the pixels that travel in JSON."""
+
+
+class RegionError(GoodmanError):
+    """A region that is not on the image."""
+
+    status = 400
+    code = "bad_region"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """What is drawn: pixels with the words beside them."""
+
+    data: NDArray[np.float32]
+    """Pixels, shape (ny, nx); not finite where there is nothing to show."""
+    saturated: NDArray[np.bool_]
+    """Same shape."""
+    title: Sequence[str]
+    """Lines above."""
+    unit: str
+    """Name of the values."""
+    x_name: str = "Dispersion Axis (pixels)"
+    y_name: str = "Spatial Axis (pixels)"
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Columns and rows shown, the last ones excluded."""
+
+    x0: int
+    x1: int
+    y0: int
+    y1: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.y1 - self.y0, self.x1 - self.x0
+
+
+def region_of(picture: Picture, choices: Choices) -> Region:
+    """Return the region asked for, cut to the image.
+
+    Raises
+    ------
+    RegionError
+        If nothing of it is on the image.
+    """
+    ny, nx = picture.data.shape
+    region = Region(
+        choices.x0 or 0,
+        min(nx if choices.x1 is None else choices.x1, nx),
+        choices.y0 or 0,
+        min(ny if choices.y1 is None else choices.y1, ny),
+    )
+    if min(region.shape) < 1:
+        field = "x0" if region.x1 <= region.x0 else "y0"
+        raise RegionError(
+            f"The region is not on the image, which has {nx} columns and {ny} rows.", field=field
+        )
+    return region
+
+
+def image_png(picture: Picture, choices: Choices) -> bytes:
+    """Return `picture` as PNG."""
+    region = region_of(picture, choices)
+    if not choices.axes:
+        width, height = _bare_size(region, choices)
+        return to_png(_colours(picture, region, choices, (width, height))[0], level=1)
+    right = MARGIN["right"] + (BAR_ROOM if choices.colorbar else 0)
+    top = MARGIN["top"] + (TITLE_ROOM if choices.title else 0)
+    inner = max(choices.width - MARGIN["left"] - right, 32)
+    height = choices.height or _height(region, inner) + top + MARGIN["bottom"]
+    bottom = max(height - MARGIN["bottom"], top + 16)
+    box = Box(MARGIN["left"], top, MARGIN["left"] + inner, bottom)
+    canvas = Canvas(choices.width, max(height, bottom + MARGIN["bottom"]), choices.theme)
+    colours, limits = _colours(picture, region, choices, (box.width, box.height))
+    canvas.paste(colours, box)
+    canvas.frame(box)
+    # The centre of pixel i is at i: its edges are half a pixel to either side.
+    canvas.x_axis(box, region.x0 - 0.5, region.x1 - 0.5, picture.x_name)
+    canvas.y_axis(box, region.y0 - 0.5, region.y1 - 0.5, picture.y_name)
+    if choices.title:
+        canvas.title(picture.title, box)
+    if choices.colorbar:
+        _bar(canvas, box, limits, picture.unit, choices)
+    return canvas.png()
+
+
+def image_json(picture: Picture, choices: Choices) -> dict[str, Any]:
+    """Return what an interactive plot needs: limits, region, names and on request the pixels."""
+    region = region_of(picture, choices)
+    cut, saturated = _cut(picture, region)
+    limits = _limits(cut, choices)
+    answer: dict[str, Any] = {
+        "kind": "image",
+        "title": list(picture.title),
+        "shape": list(picture.data.shape),
+        "region": [region.x0, region.x1, region.y0, region.y1],
+        "x": {"name": picture.x_name, "unit": "pixels"},
+        "y": {"name": picture.y_name, "unit": "pixels"},
+        "unit": picture.unit,
+        "limits": {"low": limits.low, "high": limits.high, "method": limits.method},
+        "range": _range(cut),
+        "saturated": int(np.count_nonzero(saturated)),
+        "pixels": None,
+    }
+    if choices.pixels:
+        small = np.ascontiguousarray(shrink_mean(cut, (JSON_SIDE, JSON_SIDE)), dtype="<f4")
+        answer["pixels"] = {
+            "encoding": "base64",
+            "dtype": "<f4",
+            "shape": list(small.shape),
+            "data": base64.b64encode(small.tobytes()).decode("ascii"),
+        }
+    return answer
+
+
+def _range(cut: NDArray[np.float32]) -> list[float] | None:
+    finite = cut[np.isfinite(cut)]
+    return [float(finite.min()), float(finite.max())] if finite.size else None
+
+
+def _cut(picture: Picture, region: Region) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    part = (slice(region.y0, region.y1), slice(region.x0, region.x1))
+    return picture.data[part], picture.saturated[part]
+
+
+def _limits(cut: NDArray[np.float32], choices: Choices) -> Limits:
+    return find_limits(
+        cut,
+        choices.limits,
+        percentile=choices.percentile,
+        low=choices.vmin,
+        high=choices.vmax,
+    )
+
+
+def _height(region: Region, width: int) -> int:
+    """Return a height that keeps the proportions, within what is pleasant to look at."""
+    rows, columns = region.shape
+    return round(min(max(width * rows / columns, 160), 1.2 * width))
+
+
+def _bare_size(region: Region, choices: Choices) -> tuple[int, int]:
+    rows, columns = region.shape
+    width = min(choices.width, columns)
+    height = choices.height or round(rows * width / columns)
+    return width, max(1, min(height, rows))
+
+
+def _colours(
+    picture: Picture, region: Region, choices: Choices, size: tuple[int, int]
+) -> tuple[Image.Image, Limits]:
+    """Return the region in colours, scaled to `size` (width, height), first row at the bottom."""
+    cut, saturated = _cut(picture, region)
+    limits = _limits(cut, choices)
+    shape = size[::-1]
+    bright = apply_stretch(shrink_mean(cut, shape), limits, choices.stretch)
+    colours = table(choices.colormap).copy()
+    if choices.saturated:
+        # One of the 256 levels makes room for the mark; nobody sees the difference.
+        colours[MARK] = SATURATED_COLOUR
+        np.minimum(bright, MARK - 1, out=bright)
+        bright[shrink_any(saturated, shape)] = MARK
+    image = Image.fromarray(np.ascontiguousarray(bright[::-1]))
+    image.putpalette(colours.tobytes())
+    if image.size != size:
+        image = image.resize(size, Image.Resampling.NEAREST)
+    return image, limits
+
+
+def _bar(canvas: Canvas, box: Box, limits: Limits, unit: str, choices: Choices) -> None:
+    bar = Box(box.right + 14, box.top, box.right + 14 + BAR_WIDTH, box.bottom)
+    level = np.linspace(255, 0, bar.height).round().astype(np.uint8)
+    ramp = np.repeat(table(choices.colormap)[level][:, None, :], BAR_WIDTH, axis=1)
+    canvas.paste(Image.fromarray(np.ascontiguousarray(ramp)), bar)
+
+    def place(value: float) -> float:
+        part = np.array((value - limits.low) / (limits.high - limits.low))
+        return float(stretched(part.clip(0, 1), choices.stretch))
+
+    if choices.stretch == "linear":
+        ticks = round_ticks(limits.low, limits.high, max(2, bar.height // 60))
+    else:
+        spots = unstretched(np.linspace(0, 1, max(3, bar.height // 45)), choices.stretch)
+        values = limits.low + (limits.high - limits.low) * spots
+        ticks = [float(f"{value:.2g}") for value in values]
+    canvas.bar(bar, [tick for tick in ticks if limits.low <= tick <= limits.high], unit, place)

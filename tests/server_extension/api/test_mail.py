@@ -1,0 +1,122 @@
+"""Letters of the service: asked for over the API, found in the default folder."""
+
+import email
+import re
+import time
+from email.policy import default
+
+import pytest
+
+from goodman_live.hub.accounts.models import User
+
+
+def letters_to(service, address, count=1):
+    """Wait for `count` letters to an address; return their messages."""
+    deadline = time.monotonic() + 30
+    found = []
+    while time.monotonic() < deadline:
+        messages = [
+            email.message_from_bytes(path.read_bytes(), policy=default)
+            for path in (service.root / "mail").glob("*.eml")
+        ]
+        found = [message for message in messages if message["To"] == address]
+        if len(found) >= count:
+            return found
+        time.sleep(0.2)
+    pytest.fail(f"{len(found)} letters to {address}")
+
+
+def plain(message):
+    return message.get_body(("plain",)).get_content()
+
+
+def add(client, world, address, action="add"):
+    return client.post(
+        f"api/proposals/collaborators/{world.proposals['ours']}/",
+        json={"email": address, "action": action},
+    )
+
+
+def test_an_unknown_collaborator_is_invited(as_, world, service):
+    address = "newcomer@example.org"
+    answer = add(as_("pi"), world, address)
+    assert answer.status_code == 200, answer.text
+    [message] = letters_to(service, address)
+    assert "SOAR2026A-001" in plain(message)
+    token = re.search(r"/hub/set-password\?token=([\w-]{43})\s", plain(message))[1]
+    log = service.log.read_text()
+    assert f"Mail to {address}" in log
+    assert token not in log
+    assert add(as_("pi"), world, address).status_code == 200
+    add(as_("pi"), world, address, "remove")
+    time.sleep(3)
+    assert len(letters_to(service, address)) == 1, "who was there already is told nothing"
+
+
+def test_a_known_collaborator_is_told_unless_they_do_not_want_it(as_, world, service):
+    for name, options in (("removed", {"mail": []}), ("rival", {})):
+        as_(name).patch("api/users/me/", json={"options": options})
+        assert add(as_("pi"), world, f"{name}@example.org").status_code == 200
+        add(as_("pi"), world, f"{name}@example.org", "remove")
+    [message] = letters_to(service, "rival@example.org")
+    assert message["Subject"] == "You were added to SOAR2026A-001"
+    folder = service.root / "mail"
+    assert not [p for p in folder.iterdir() if b"To: removed@example.org" in p.read_bytes()]
+
+
+def test_staff_write_to_known_users(as_, service):
+    notice = {"to": ["mate", "PI@example.org", "pi"], "subject": "Clouds ñ", "message": "A\n\nB"}
+    answer = as_("staff").post("api/email/", json=notice)
+    assert answer.status_code == 202
+    assert answer.json() == {"queued": 2, "to": ["mate", "pi"]}
+    for name in ("mate", "pi"):
+        found = letters_to(service, f"{name}@example.org")
+        assert any(message["Subject"] == "Clouds ñ" for message in found)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"to": ["nobody@example.org"]}, "to"),
+        ({"to": ["gone"]}, "to"),
+        ({"to": ["pi", "pi@example.org\r\nBcc: x@example.org"]}, "to"),
+        ({"to": []}, "to"),
+        ({"subject": "a\r\nBcc: x@example.org"}, "subject"),
+        ({"subject": " "}, "subject"),
+        ({"message": ""}, "message"),
+        ({"bcc": "x@example.org"}, "bcc"),
+    ],
+)
+def test_what_could_reach_anybody_else_is_refused(as_, change, field):
+    notice = {"to": ["pi"], "subject": "Clouds", "message": "We close."} | change
+    answer = as_("staff").post("api/email/", json=notice)
+    assert answer.status_code == 400
+    assert answer.json()["field"].split(".")[0] == field
+
+
+def test_letters_are_limited_in_rate(as_, world, service):
+    catalogue = service.catalogue()
+    with catalogue.write() as session:
+        session.add(User(username="chatty", email="chatty@example.org", is_staff=True, options={}))
+    catalogue.close()
+    service.border.user("chatty")
+    names = [f"user{n}" for n in range(100)]
+    # Refused readers count as well: asking is what is limited.
+    statuses = [
+        as_("chatty")
+        .post("api/email/", json={"to": names, "subject": "x", "message": "y"})
+        .status_code
+        for _ in range(3)
+    ]
+    assert statuses == [400, 400, 429]
+
+
+def test_the_instruments_token_adds_files_and_does_nothing_else(as_, world, service):
+    client = as_("instrument")
+    path = service.root / "raw" / "star.fits"
+    added = client.post("api/files/", json={"path": str(path)})
+    assert added.status_code == 201, added.text
+    assert client.get(f"api/files/{added.json()['id']}/").status_code == 403
+    for route in ("api/files/", "api/proposals/", "api/users/me/", "api/metrics", "api/health"):
+        assert client.get(route).status_code == 403, route
+    assert client.post("api/jobs/1/", json={"action": "retry"}).status_code == 403

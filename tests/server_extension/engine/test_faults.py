@@ -1,0 +1,139 @@
+"""Workers that die, services that end, equal work, cancelling: on real worker processes."""
+
+import asyncio
+import os
+import signal
+from contextlib import aclosing
+
+import pytest
+from distributed import Client
+from distributed.security import Security
+from sqlalchemy import select
+
+from goodman_live.pipeline.core.errors import SettingsError
+from goodman_live.server_extension.catalogue.errors import ConflictError, NotFoundError
+from goodman_live.server_extension.catalogue.models import Frame
+from goodman_live.server_extension.catalogue.viewer import LOCAL_OWNER, Viewer
+from goodman_live.server_extension.engine.jobs import MOST_TRIES
+
+
+async def test_a_job_makes_a_product_and_says_so(live):
+    frame = live.add_frame("a.fits")
+    stream = live.engine.events.subscribe(LOCAL_OWNER, 0)
+    job = await live.engine.submit("works", frame)
+    done = await live.until(job.id, "done", "failed")
+    assert done.state == "done", done.error
+    assert done.progress == 1.0
+    with live.catalogue.read() as session:
+        (product,) = session.scalars(select(Frame).where(Frame.data_type == 2))
+        assert product.path.is_file()
+        assert [(row.role, row.file_name) for row in product.inputs] == [("raw", "a.fits")]
+        assert product.original_file_id == frame
+    kinds = []
+    async with aclosing(stream):
+        async for event in stream:
+            if event is None:
+                break
+            kinds.append(event.kind)
+    assert [kind for kind in kinds if kind != "frame.state"][-2:] == [
+        "product.made",
+        "job.changed",
+    ]
+
+
+async def test_equal_work_is_done_once_and_other_settings_make_a_version(live):
+    frame = live.add_frame("a.fits")
+    jobs = await asyncio.gather(*(live.engine.submit("works", frame) for _ in range(5)))
+    assert len({job.id for job in jobs}) == 1
+    await live.until(jobs[0].id, "done")
+    assert (await live.engine.submit("works", frame)).id == jobs[0].id
+    other = await live.engine.submit("works", frame, overrides={"max_targets": 1})
+    assert other.id != jobs[0].id
+    await live.until(other.id, "done")
+    with live.catalogue.read() as session:
+        made = session.scalars(
+            select(Frame).where(Frame.data_type == 2).order_by(Frame.version)
+        ).all()
+        assert [(row.version, row.is_current) for row in made] == [(1, False), (2, True)]
+        assert all(row.path.is_file() for row in made)
+
+
+async def test_a_poison_frame_is_set_aside_with_its_traceback_and_the_rest_goes_on(live):
+    poison = await live.engine.submit("dies", live.add_frame("poison.fits"))
+    others = [await live.engine.submit("works", live.add_frame(f"{n}.fits")) for n in range(3)]
+    job = await live.until(poison.id, "failed")
+    assert job.tries == MOST_TRIES
+    assert job.error["code"] == "killed_worker"
+    assert "in dies" in job.error["traceback"]
+    for other in others:
+        assert (await live.until(other.id, "done")).tries == 1
+
+
+async def test_a_job_whose_worker_is_killed_runs_again(live):
+    job = await live.engine.submit("sleeps", live.add_frame("a.fits"))
+    mark = live.folder / "raw" / "a.pid"
+    await live.until_written(mark)
+    os.kill(int(mark.read_text()), signal.SIGKILL)
+    done = await live.until(job.id, "done", "failed")
+    assert (done.state, done.tries) == ("done", 2)
+
+
+async def test_a_service_that_ended_goes_on_where_it_was(site):
+    await site.start()
+    running = await site.engine.submit("sleeps", site.add_frame("a.fits"))
+    queued = await site.engine.submit("works", site.add_frame("b.fits"))
+    mark = site.folder / "raw" / "a.pid"
+    await site.until_written(mark)
+    await site.engine.stop()
+    assert (site.job(running.id).state, site.job(queued.id).state) == ("running", "queued")
+    await site.start()
+    try:
+        for job in (running, queued):
+            done = await site.until(job.id, "done", "failed")
+            assert (done.state, done.tries) == ("done", 1)
+    finally:
+        await site.engine.stop()
+
+
+async def test_a_running_job_is_cancelled_with_its_worker(live):
+    job = await live.engine.submit("sleeps", live.add_frame("a.fits"))
+    mark = live.folder / "raw" / "a.pid"
+    await live.until_written(mark)
+    await live.engine.cancel(job.id)
+    assert live.job(job.id).state == "cancelled"
+    with pytest.raises(ConflictError):
+        await live.engine.cancel(job.id)
+    other = await live.engine.submit("works", live.add_frame("b.fits"))
+    await live.until(other.id, "done")
+    again = await live.engine.retry(job.id)
+    assert again.id == job.id
+    await live.until(job.id, "done")
+
+
+async def test_a_known_error_fails_at_once_and_is_told(live):
+    job = await live.engine.submit("raises", live.add_frame("a.fits"))
+    failed = await live.until(job.id, "failed")
+    assert failed.tries == 1
+    assert failed.error["code"] == "no_target"
+    assert failed.error["remedy"] == "Place an aperture."
+
+
+async def test_a_stranger_may_not_ask(live):
+    frame = live.add_frame("a.fits")
+    with pytest.raises(NotFoundError):
+        await live.engine.submit("works", frame, user=Viewer(99, "stranger"))
+    with pytest.raises(SettingsError):
+        await live.engine.submit("works", frame, overrides={"max_targets": -1})
+    with pytest.raises(SettingsError):
+        await live.engine.submit("os.system", frame)
+
+
+@pytest.mark.filterwarnings("default")
+async def test_nobody_without_our_certificate_reaches_the_cluster(live):
+    address = live.engine.cluster.client.scheduler.address
+    assert address.startswith("tls://127.0.0.1:")
+    with pytest.raises((OSError, TimeoutError)):
+        await Client(address.replace("tls", "tcp"), asynchronous=True, timeout=3)
+    stranger = Security.temporary()
+    with pytest.raises((OSError, TimeoutError)):
+        await Client(address, security=stranger, asynchronous=True, timeout=3)
