@@ -1,0 +1,1 @@
+"""Accounts, proposals and sign-in for JupyterHub."""

@@ -1,0 +1,1 @@
+"""Users, proposals and memberships: the tables that the Hub and the service share."""

@@ -1,0 +1,161 @@
+"""Sign-in at the Hub against our own accounts.
+
+The Hub keeps sessions, this module says who may begin one. Passwords are checked in threads
+(argon2 is slow by design), failures are slowed and locked, and unknown names cost what known
+ones do. Groups of the Hub follow memberships of proposals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from jupyterhub.auth import Authenticator
+from tornado import web
+from traitlets import Bool, Integer, Unicode, default
+
+from goodman_live.hub.accounts import attempts
+from goodman_live.hub.accounts.database import database_url, make_engine, session_factory
+from goodman_live.hub.accounts.passwords import verify_password
+from goodman_live.hub.accounts.proposals import groups_of
+from goodman_live.hub.accounts.users import Outcome, authenticate, find_user
+from goodman_live.hub.handlers import SignOutHandler
+from goodman_live.hub.keeper import Keeper
+from goodman_live.hub.password_pages import (
+    ChangePasswordHandler,
+    ForgottenPasswordHandler,
+    SetPasswordHandler,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.orm import Session, sessionmaker
+
+Result = TypeVar("Result")
+
+TOO_MANY = "Too many failed attempts. Please wait 15 minutes and try again."
+"""Said for any name that is locked, known or not."""
+HASH_THREADS = 2
+"""Passwords that are checked at once: each takes a core and 64 MiB."""
+
+
+class GoodmanAuthenticator(Authenticator):  # type: ignore[misc]
+    """Authenticates against the accounts in the project's database."""
+
+    database = Unicode(
+        help="SQLAlchemy URL of the accounts; default $GOODMAN_DATABASE, else SQLite in the data"
+        " root ($GOODMAN_DATA)."
+    ).tag(config=True)
+    superusers_administer_hub = Bool(
+        default_value=False,
+        help="Make superusers administrators of the Hub too. An administrator of the Hub can"
+        " reach every user's server and token; managing accounts and proposals needs none of it.",
+    ).tag(config=True)
+    keep_in_step_s = Integer(
+        5,
+        help="Seconds between looks for accounts that were switched off or got a new password,"
+        " whose sessions, servers and tokens then end.",
+    ).tag(config=True)
+
+    @default("database")
+    def _default_database(self) -> str:
+        return database_url()
+
+    @default("allow_all")
+    def _default_allow_all(self) -> bool:
+        # Whoever has an account may come in; who has none is refused by `authenticate`.
+        return True
+
+    @default("manage_groups")
+    def _default_manage_groups(self) -> bool:
+        return True
+
+    @default("auth_refresh_age")
+    def _default_auth_refresh_age(self) -> int:
+        return 30
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._sessions_of: sessionmaker[Session] | None = None
+        self._keeper: Keeper | None = None
+        self._threads = ThreadPoolExecutor(HASH_THREADS, thread_name_prefix="sign-in")
+        # The first unknown name would otherwise cost twice what later ones do.
+        self._threads.submit(verify_password, "", "warm up")
+
+    @property
+    def sessions(self) -> sessionmaker[Session]:
+        """Factory of sessions on the accounts."""
+        if self._sessions_of is None:
+            self._sessions_of = session_factory(make_engine(self.database))
+        return self._sessions_of
+
+    async def ask(self, question: Callable[[Session], Result]) -> Result:
+        """Run a function of a database session in one of our threads."""
+
+        def work() -> Result:
+            with self.sessions() as session:
+                return question(session)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def authenticate(self, handler: Any, data: dict[str, str]) -> dict[str, Any] | None:  # noqa: ARG002
+        """Return the user's Hub record, or None where the name or password is wrong.
+
+        Raises
+        ------
+        tornado.web.HTTPError
+            429, shown on the sign-in page, where the name is locked.
+        """
+        name, password = data.get("username", ""), data.get("password", "")
+        wait = await self.ask(lambda session: attempts.delay_s(session, name))
+        await asyncio.sleep(wait)
+
+        def sign_in(session: Session) -> tuple[Outcome, dict[str, Any] | None]:
+            answer = authenticate(session, name, password)
+            return answer.outcome, self._record(session, answer.user)
+
+        outcome, record = await self.ask(sign_in)
+        if outcome is Outcome.LOCKED:
+            raise web.HTTPError(429, TOO_MANY)
+        if record is not None:
+            # What an older password began ends before the new one begins anything.
+            await self.end_outdated_sessions()
+        return record
+
+    async def end_outdated_sessions(self) -> None:
+        """End what switched-off accounts and older passwords still hold, now."""
+        if self._keeper is not None:
+            await self._keeper.look()
+
+    async def refresh_user(self, user: Any, handler: Any = None, **kwargs: Any) -> Any:  # noqa: ARG002
+        """Return the Hub record as it is now, or False where the account may no longer be used."""
+        name = user.name
+
+        def look(session: Session) -> dict[str, Any] | None:
+            account = find_user(session, name)
+            return self._record(session, account) if account and account.is_active else None
+
+        return await self.ask(look) or False
+
+    def _record(self, session: Session, user: Any) -> dict[str, Any] | None:
+        if user is None:
+            return None
+        admin = user.is_superuser and self.superusers_administer_hub
+        return {"name": user.username, "admin": admin, "groups": groups_of(session, user)}
+
+    def get_handlers(self, app: Any) -> list[tuple[str, type]]:
+        """Return the sign-in handlers; the Hub calls this once, when its loop runs."""
+        # Beside the cookie secret, which must survive restarts as well.
+        state = Path(app.cookie_secret_file).resolve().with_name("keeper.json")
+        self._keeper = Keeper(app, self.ask, every_s=self.keep_in_step_s, state=state)
+        self._keeper.start()
+        return [
+            ("/logout", SignOutHandler),
+            ("/set-password", SetPasswordHandler),
+            ("/change-password", ChangePasswordHandler),
+            ("/forgot-password", ForgottenPasswordHandler),
+            *super().get_handlers(app),
+        ]

@@ -1,0 +1,1 @@
+"""What ``make live`` runs: a simulated night through the whole system, on one machine."""

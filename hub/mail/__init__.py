@@ -1,0 +1,1 @@
+"""Mail: letters wait in the database, are written when they are sent, and are sent by one loop."""

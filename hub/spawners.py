@@ -1,0 +1,107 @@
+"""Whom a user's server runs as: one operating-system user for all, or an account for each.
+
+`OneUserSpawner` isolates nobody: whatever a user runs can read everything this process can. It
+is for one person or a demonstration. `SystemUserSpawner` needs a Hub that runs as root and makes
+a system account ``goodman-<name>`` without a login shell for each user.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from jupyterhub.spawner import LocalProcessSpawner, SimpleLocalProcessSpawner
+from traitlets import Unicode
+
+from goodman_live.pipeline.core.errors import GoodmanError
+
+ACCOUNT_PREFIX = "goodman-"
+"""Begins the name of every system account that this module makes."""
+FORGOTTEN = ("GOODMAN_DATA", "GOODMAN_DATABASE", "GOODMAN_DASK", "CONFIGPROXY_AUTH_TOKEN")
+"""Variables of the Hub that no user's server may inherit."""
+
+
+class NoAccountError(GoodmanError):
+    """A system account could not be made."""
+
+    code = "no_account"
+
+
+class _Discreet:
+    """Keeps what the Hub knows out of the environment of users' servers."""
+
+    def get_env(self) -> dict[str, str]:
+        env: dict[str, str] = super().get_env()  # type: ignore[misc]
+        return {key: value for key, value in env.items() if key not in FORGOTTEN}
+
+
+class OneUserSpawner(_Discreet, SimpleLocalProcessSpawner):  # type: ignore[misc]
+    """Every server as the Hub's own operating-system user, each in its own folder."""
+
+    def make_preexec_fn(self, name: str) -> Any:  # noqa: ARG002 (the Hub's signature)
+        """Return what the child does first: nothing, it stays who it is."""
+        home = self.home_dir
+
+        def prepare() -> None:
+            os.umask(0o077)
+            Path(home).mkdir(parents=True, exist_ok=True)
+            os.chdir(home)
+
+        return prepare
+
+
+class SystemUserSpawner(_Discreet, LocalProcessSpawner):  # type: ignore[misc]
+    """Every server as its user's own system account, which is made when it is first needed."""
+
+    homes = Unicode("/var/lib/goodman-live/home", help="Folder of the accounts' folders.").tag(
+        config=True
+    )
+
+    def account(self) -> str:
+        """Return the name of the user's system account."""
+        return f"{ACCOUNT_PREFIX}{self.user.name}"
+
+    def make_preexec_fn(self, name: str) -> Any:  # noqa: ARG002 (the Hub's name is not the account's)
+        """Return what the child does first: become the account."""
+        return super().make_preexec_fn(self.account())
+
+    def user_env(self, env: dict[str, str]) -> dict[str, str]:
+        """Return the environment with the account's name and folder."""
+        record = pwd.getpwnam(self.account())
+        return env | {"USER": record.pw_name, "HOME": record.pw_dir, "SHELL": "/bin/sh"}
+
+    async def start(self) -> Any:
+        """Make the account if it is missing, then start the server as it."""
+        ensure_account(self.account(), Path(self.homes))
+        return await super().start()
+
+
+def ensure_account(name: str, homes: Path) -> None:
+    """Make a system account with a folder that it alone can read.
+
+    Raises
+    ------
+    NoAccountError
+        If ``useradd`` fails; the message says why.
+    """
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        homes.mkdir(parents=True, exist_ok=True, mode=0o755)
+        home = homes / name.removeprefix(ACCOUNT_PREFIX)
+        command = ["useradd", "--system", "--user-group", "--create-home", "--home-dir", str(home)]
+        made = subprocess.run(  # noqa: S603 (the name passed `check_username`)
+            [*command, "--shell", "/usr/sbin/nologin", name],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if made.returncode:
+            raise NoAccountError(
+                f"The system account {name!r} could not be made: {made.stderr.strip()}",
+                remedy="The Hub must run as root for this profile.",
+            ) from None
+        home.chmod(0o700)

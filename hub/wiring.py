@@ -1,0 +1,309 @@
+"""Puts the parts together for the Hub: addresses, sign-in, spawner, service, roles, culling."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from traitlets.log import get_logger
+
+from goodman_live.hub import userserver
+from goodman_live.hub.accounts.database import data_root, database_url
+from goodman_live.hub.authenticator import GoodmanAuthenticator
+from goodman_live.hub.mail import settings as mail
+from goodman_live.hub.proxy import proxy_command
+from goodman_live.hub.spawners import OneUserSpawner, SystemUserSpawner
+from goodman_live.pipeline.core.errors import GoodmanError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SERVICE = "goodman"
+"""Name of the managed service; its prefix is ``/services/goodman/``."""
+SERVICE_MODULE = "goodman_live.server_extension.service"
+"""What the service runs."""
+SERVICE_TIMEOUT_S = 300
+"""How long the service may take until it answers."""
+SERVICE_ACCOUNT = "goodman-live"
+"""System account of the service, where the Hub runs as root."""
+SERVER_IDLE_S = 3600
+"""A user's server that is idle this long is stopped."""
+
+INSTRUMENT = "instrument"
+"""Name of the Hub's service whose token may add files and do nothing else."""
+INSTRUMENT_TOKEN_FILE = "GOODMAN_INSTRUMENT_TOKEN_FILE"  # noqa: S105 (a variable's name)
+"""Names the file that holds the instrument's token; without it there is none."""
+SHORTEST_TOKEN = 32
+
+SERVICE_SCOPES = ["read:users:name", "read:users:groups"]
+"""What the service may do at the Hub, each by name."""
+SERVER_SCOPES = [f"access:services!service={SERVICE}", "read:users!user"]
+"""What the token of a user's server may do besides reporting its activity."""
+USER_SCOPES = ["self", f"access:services!service={SERVICE}"]
+"""What every signed-in user may do."""
+
+PASSED_ON = ("GOODMAN_DEMO",)
+"""Variables that every process is given, so that a demonstration finds its own and stops them."""
+
+CONTENT_POLICY = {
+    "default-src": "'self'",
+    "script-src": "'self' 'unsafe-inline'",
+    "style-src": "'self' 'unsafe-inline'",
+    "img-src": "'self' data:",
+    "font-src": "'self' data:",
+    "frame-ancestors": "'none'",
+    "form-action": "'self'",
+    "base-uri": "'self'",
+    "object-src": "'none'",
+}
+"""Content policy of the Hub's pages; the Hub's own templates carry scripts and styles inline."""
+
+ISOLATES_NOBODY = (
+    "Every user's server runs as one operating-system user (%s): this isolates nobody. It is for "
+    "one person or a demonstration; docs/operator.md says how to run it for several people."
+)
+
+
+class WiringError(GoodmanError):
+    """A setting of the Hub that cannot work or is not safe."""
+
+    code = "bad_wiring"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Loopback ports of one installation."""
+
+    public: int
+    """Where the proxy listens for browsers."""
+    hub: int
+    """The Hub's own."""
+    proxy_api: int
+    """Where the Hub commands the proxy."""
+    service: int
+    """The service's own."""
+
+
+def ports(environ: Mapping[str, str]) -> Ports:
+    """Read the ports from the environment, with the usual ones as defaults."""
+
+    def port(name: str, usual: int) -> int:
+        text = environ.get(name, "") or str(usual)
+        if not text.isdigit() or not 0 < int(text) < 65536:
+            raise WiringError(f"{name}={text!r} is not a port.", field=name)
+        return int(text)
+
+    return Ports(
+        public=port("GOODMAN_HUB_PORT", 8000),
+        hub=port("GOODMAN_HUB_INTERNAL_PORT", 8081),
+        proxy_api=port("GOODMAN_PROXY_API_PORT", 8001),
+        service=port("GOODMAN_SERVICE_PORT", 8082),
+    )
+
+
+def wire(c: Any, environ: Mapping[str, str] | None = None) -> None:
+    """Fill in the Hub's configuration.
+
+    Parameters
+    ----------
+    c : traitlets.config.Config
+        Configuration to fill.
+    environ : mapping, optional
+        Environment to read instead of the process's own.
+
+    Raises
+    ------
+    WiringError
+        If a setting cannot work, or one operating-system user would serve all without having
+        been asked for by name.
+    """
+    environ = os.environ if environ is None else environ
+    at = ports(environ)
+    _addresses(c, at, environ)
+    _sign_in(c, environ)
+    _servers(c, at, environ)
+    _services(c, at, environ)
+    _headers(c, environ)
+
+
+def _addresses(c: Any, at: Ports, environ: Mapping[str, str]) -> None:
+    # Loopback only: a server that faces the network terminates TLS in front (docs/operator.md).
+    c.JupyterHub.bind_url = f"http://127.0.0.1:{at.public}"
+    c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{at.hub}"
+    c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{at.proxy_api}"
+    c.ConfigurableHTTPProxy.command = proxy_command()
+    c.JupyterHub.subdomain_host = environ.get("GOODMAN_SUBDOMAIN_HOST", "")
+    # Stopping the Hub stops everything: nothing may be left behind.
+    c.JupyterHub.cleanup_servers = True
+    c.JupyterHub.cleanup_proxy = True
+    c.JupyterHub.shutdown_on_logout = True
+
+
+def _sign_in(c: Any, environ: Mapping[str, str]) -> None:
+    c.JupyterHub.authenticator_class = GoodmanAuthenticator
+    c.GoodmanAuthenticator.database = database_url(environ)
+    c.JupyterHub.template_paths = [str(Path(__file__).resolve().parent / "templates")]
+    c.JupyterHub.default_url = ""
+
+
+def _servers(c: Any, at: Ports, environ: Mapping[str, str]) -> None:
+    if environ.get("GOODMAN_ONE_OS_USER") == "1":
+        c.JupyterHub.spawner_class = OneUserSpawner
+        c.OneUserSpawner.home_dir_template = f"{data_root(environ)}/home/{{username}}"
+        # The Hub's own log: this module's would be mute before the Hub has set up logging.
+        get_logger().warning(ISOLATES_NOBODY, pwd.getpwuid(os.geteuid()).pw_name)
+    elif os.geteuid() == 0:
+        c.JupyterHub.spawner_class = SystemUserSpawner
+    else:
+        raise WiringError(
+            "The Hub does not run as root, so all users' servers would run as one "
+            "operating-system user, which isolates nobody.",
+            remedy="Run it as root, or set GOODMAN_ONE_OS_USER=1 for one person or a "
+            "demonstration.",
+            field="GOODMAN_ONE_OS_USER",
+        )
+    path = f"/services/{SERVICE}"
+    api = f"http://127.0.0.1:{at.public}{path}"
+    c.Spawner.cmd = [sys.executable, "-m", *userserver.spawner_command(), *_as_root(environ)]
+    marks = {key: environ[key] for key in PASSED_ON if key in environ}
+    c.Spawner.environment = userserver.spawner_environment(api, path) | marks
+    c.Spawner.default_url = userserver.FIRST_PAGE
+    c.Spawner.ip = "127.0.0.1"
+    c.Spawner.start_timeout = c.Spawner.http_timeout = 120
+    # Named servers would each be a way around the limit of one.
+    c.JupyterHub.allow_named_servers = False
+
+
+def _as_root(environ: Mapping[str, str]) -> list[str]:
+    """Return the option without which a Jupyter server refuses to run as root."""
+    one_user = environ.get("GOODMAN_ONE_OS_USER") == "1"
+    return ["--ServerApp.allow_root=True"] if one_user and os.geteuid() == 0 else []
+
+
+def _service_account(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the service's own system account, where the Hub can start it as one."""
+    if environ.get("GOODMAN_ONE_OS_USER") == "1" or os.geteuid() != 0:
+        return {}
+    name = environ.get("GOODMAN_SERVICE_USER") or SERVICE_ACCOUNT
+    try:
+        record = pwd.getpwnam(name)
+    except KeyError:
+        raise WiringError(
+            f"The service's system account {name!r} does not exist.",
+            remedy=f"Make it with: useradd --system {name}; it must own the data root.",
+            field="GOODMAN_SERVICE_USER",
+        ) from None
+    if record.pw_uid == 0:
+        raise WiringError("The service may not run as root.", field="GOODMAN_SERVICE_USER")
+    return {"user": name}
+
+
+def _mail(at: Ports, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of the mail, with the Hub's own address where none is public."""
+    mail.mail_settings(environ)  # What cannot work stops the Hub, not the first letter.
+    told = {name: environ[name] for name in mail.VARIABLES if environ.get(name)}
+    return {"GOODMAN_PUBLIC_URL": f"http://127.0.0.1:{at.public}", **told}
+
+
+def _instrument(environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the service whose token the instrument sends its frames with, if it has one."""
+    path = environ.get(INSTRUMENT_TOKEN_FILE, "")
+    if not path:
+        return []
+    try:
+        token = Path(path).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise WiringError(
+            f"The instrument's token cannot be read: {error}.", field=INSTRUMENT_TOKEN_FILE
+        ) from None
+    if len(token) < SHORTEST_TOKEN:
+        raise WiringError(
+            f"The instrument's token has fewer than {SHORTEST_TOKEN} characters.",
+            remedy="Make one with: openssl rand -hex 32.",
+            field=INSTRUMENT_TOKEN_FILE,
+        )
+    return [{"name": INSTRUMENT, "api_token": token, "display": False}]
+
+
+def _services(c: Any, at: Ports, environ: Mapping[str, str]) -> None:
+    root = data_root(environ)
+    marks = {key: environ[key] for key in PASSED_ON if key in environ}
+    threads = {key: environ.get(key, "1") for key in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    told = {
+        "GOODMAN_DATA": str(root),
+        "GOODMAN_DATABASE": database_url(environ),
+        "GOODMAN_DASK": environ.get("GOODMAN_DASK", ""),
+        **_mail(at, environ),
+        **threads,
+        **marks,
+    }
+    instrument = _instrument(environ)
+    c.JupyterHub.services = [
+        {
+            "name": SERVICE,
+            "display": True,
+            "url": f"http://127.0.0.1:{at.service}",
+            "command": [sys.executable, "-m", SERVICE_MODULE, *_as_root(environ)],
+            "environment": told,
+            "cwd": str(root),
+            "oauth_no_confirm": True,
+            # A loaded machine, or a migration of a large catalogue, may take its time.
+            "timeout": SERVICE_TIMEOUT_S,
+            **_service_account(environ),
+        },
+        {
+            "name": "culler",
+            "environment": marks,
+            "command": [
+                sys.executable,
+                *(
+                    "-m",
+                    "jupyterhub_idle_culler",
+                    f"--timeout={SERVER_IDLE_S}",
+                    "--cull-every=120",
+                ),
+            ],
+        },
+        *instrument,
+    ]
+    c.JupyterHub.load_roles = [
+        {"name": "user", "scopes": USER_SCOPES},
+        {
+            "name": "server",
+            "scopes": ["users:activity!user", "access:servers!server", *SERVER_SCOPES],
+        },
+        {"name": "goodman-service", "scopes": SERVICE_SCOPES, "services": [SERVICE]},
+        {
+            "name": "culler",
+            "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"],
+            "services": ["culler"],
+        },
+    ]
+    if instrument:
+        # The service itself lets it add files and do nothing else.
+        scopes = [f"access:services!service={SERVICE}"]
+        role = {"name": INSTRUMENT, "scopes": scopes, "services": [INSTRUMENT]}
+        c.JupyterHub.load_roles.append(role)
+
+
+def _headers(c: Any, environ: Mapping[str, str]) -> None:
+    policy = dict(CONTENT_POLICY)
+    subdomains = urlsplit(environ.get("GOODMAN_SUBDOMAIN_HOST", ""))
+    if subdomains.hostname:
+        # Signing in ends with a redirect to the user's own subdomain.
+        policy["form-action"] += f" {subdomains.scheme}://*.{subdomains.netloc}"
+    c.JupyterHub.tornado_settings = {
+        "headers": {
+            "Content-Security-Policy": "; ".join(
+                f"{key} {value}" for key, value in policy.items()
+            ),
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "same-origin",
+        },
+        "cookie_options": {"SameSite": "Lax"},
+    }

@@ -1,0 +1,82 @@
+"""Each user's own server: what it is told, and what it is not."""
+
+import time
+
+import httpx
+import psutil
+import pytest
+from traitlets.config import Config
+
+from goodman_live.hub import places, userserver
+from goodman_live.hub.demo.processes import marked
+from goodman_live.hub.spawners import FORGOTTEN
+
+
+@pytest.fixture(scope="module")
+def server(live, sign_in):
+    """Spawn the observer's server and return its process."""
+    client = sign_in("observer")
+    client.get("/hub/spawn", follow_redirects=True)
+    for _ in range(200):
+        for process in marked(live.root):
+            if (
+                "jupyterhub.singleuser" in process.cmdline()
+                and client.get("/user/observer/api", follow_redirects=True).is_success
+            ):
+                return client, process
+        time.sleep(0.3)
+    raise AssertionError((live.root / "logs" / "hub.log").read_text()[-3000:])
+
+
+def test_it_is_told_the_service_and_neither_data_nor_database(server, live):
+    environ = psutil.Process(server[1].pid).environ()
+    assert environ["GOODMAN_API_URL"] == f"{live.url}/services/goodman"
+    assert environ["GOODMAN_API_PATH"] == "/services/goodman"
+    assert not set(FORGOTTEN) & set(environ)
+    assert str(live.root / "goodman.sqlite") not in str(environ)
+
+
+def test_its_token_reaches_the_service_and_no_other_user(server, live):
+    token = psutil.Process(server[1].pid).environ()["JUPYTERHUB_API_TOKEN"]
+    headers = {"Authorization": f"token {token}"}
+    with httpx.Client(headers=headers, trust_env=False, timeout=60) as kernel:
+        assert kernel.get(f"{live.api}/files/").status_code == 200
+        assert kernel.get(f"{live.url}/hub/api/user").json()["name"] == "observer"
+        assert kernel.get(f"{live.url}/hub/api/users").status_code == 403
+        assert kernel.get(f"{live.url}/hub/api/users/neighbour").status_code in {403, 404}
+        assert kernel.get(f"{live.url}/hub/api/proxy").status_code == 403
+
+
+def test_it_runs_in_the_users_own_folder_with_a_link_to_the_pages(server, live):
+    home = live.root / "home" / "observer"
+    assert psutil.Process(server[1].pid).cwd() == str(home)
+    assert (home / userserver.PAGES).resolve() == places.notebooks().resolve()
+    assert home.stat().st_mode & 0o077 == 0
+
+
+def test_it_serves_pages_and_no_terminal(server):
+    client, _ = server
+    assert client.get("/user/observer/voila/static/theme.js").status_code == 200
+    assert client.get("/user/observer/api/terminals").status_code == 404
+    assert client.get("/user/observer/voila/files/pages/data.ipynb").status_code in {403, 404}
+
+
+def test_pages_cannot_choose_their_frame_and_load_listed_extensions_only():
+    c = Config()
+    userserver.configure(c, {"JUPYTERHUB_USER": "vera", "GOODMAN_API_PATH": "/s"})
+    assert c.VoilaConfiguration.allow_template_override == "NO"
+    assert c.VoilaConfiguration.allow_theme_override == "NO"
+    assert c.VoilaConfiguration.extension_allowlist == userserver.LAB_EXTENSIONS
+    assert c.VoilaConfiguration.resources["goodman"]["user"] == "vera"
+    assert not c.VoilaConfiguration.show_tracebacks
+
+
+def test_the_link_is_renewed_and_never_replaces_a_real_folder(tmp_path):
+    link = tmp_path / "pages"
+    link.symlink_to(tmp_path / "gone")
+    userserver.link_pages(tmp_path)
+    assert link.resolve() == places.notebooks().resolve()
+    link.unlink()
+    link.mkdir()
+    with pytest.raises(FileExistsError, match="in the way"):
+        userserver.link_pages(tmp_path)

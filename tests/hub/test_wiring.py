@@ -1,0 +1,129 @@
+"""`jupyterhub_config.py` as delivered: safe, and loud where it is asked not to be."""
+
+import os
+import runpy
+
+import pytest
+from traitlets.config import Config
+
+from goodman_live.hub import wiring
+from goodman_live.hub.mail.settings import MailSettingError
+from goodman_live.hub.spawners import OneUserSpawner, SystemUserSpawner
+from goodman_live.hub.wiring import WiringError, ports, wire
+
+ONE = {"GOODMAN_ONE_OS_USER": "1"}
+
+
+@pytest.fixture
+def wired(tmp_path, monkeypatch):
+    def fill(**environ):
+        c = Config()
+        wire(c, {"GOODMAN_DATA": str(tmp_path), **environ})
+        return c
+
+    return fill
+
+
+def test_the_file_at_the_root_only_calls_the_wiring(project, tmp_path, monkeypatch):
+    c = Config()
+    monkeypatch.setenv("GOODMAN_DATA", str(tmp_path))
+    monkeypatch.setenv("GOODMAN_ONE_OS_USER", "1")
+    runpy.run_path(str(project / "jupyterhub_config.py"), {"get_config": lambda: c})
+    assert c.JupyterHub.services[0]["name"] == "goodman"
+
+
+def test_one_os_user_for_all_must_be_asked_for_by_name(wired, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(WiringError, match="isolates nobody"):
+        wired()
+    assert wired(**ONE).JupyterHub.spawner_class is OneUserSpawner
+
+
+def test_one_os_user_for_all_is_announced(wired, caplog, monkeypatch):
+    import logging  # noqa: PLC0415
+
+    monkeypatch.setattr(wiring, "get_logger", lambda: logging.getLogger("hub"))
+    wired(**ONE)
+    assert "isolates nobody" in caplog.text
+
+
+def test_as_root_each_user_has_an_account(wired, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    c = wired(GOODMAN_SERVICE_USER="nobody")
+    assert c.JupyterHub.spawner_class is SystemUserSpawner
+    assert c.JupyterHub.services[0]["user"] == "nobody"
+    assert "--ServerApp.allow_root=True" not in c.Spawner.cmd
+
+
+@pytest.mark.parametrize(("account", "says"), [("no-such-account", "useradd"), ("root", "root")])
+def test_as_root_the_service_has_an_account_of_its_own(wired, monkeypatch, account, says):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(WiringError, match=says):
+        wired(GOODMAN_SERVICE_USER=account)
+
+
+def test_everything_listens_on_loopback(wired):
+    c = wired(**ONE)
+    addresses = [c.JupyterHub.bind_url, c.JupyterHub.hub_bind_url, c.ConfigurableHTTPProxy.api_url]
+    addresses += [service["url"] for service in c.JupyterHub.services if "url" in service]
+    assert all(address.startswith("http://127.0.0.1:") for address in addresses)
+
+
+def test_scopes_are_listed_one_by_one_and_none_is_a_wildcard(wired):
+    roles = {role["name"]: role for role in wired(**ONE).JupyterHub.load_roles}
+    assert set(roles) == {"user", "server", "goodman-service", "culler"}
+    everything = [scope for role in roles.values() for scope in role["scopes"]]
+    for scope in everything:
+        assert not scope.startswith("admin"), scope
+        assert scope not in {"inherit", "all", "proxy", "shutdown"}
+    assert "access:services!service=goodman" in roles["server"]["scopes"]
+    assert "read:users!user" in roles["server"]["scopes"]
+
+
+def test_user_servers_are_told_no_secret(wired):
+    c = wired(**ONE, GOODMAN_DATABASE="postgresql://u:secret@h/db")
+    assert "secret" not in str(c.Spawner.environment)
+    assert "GOODMAN_DATABASE" not in c.Spawner.environment
+    assert c.JupyterHub.services[0]["environment"]["GOODMAN_DATABASE"].endswith("@h/db")
+
+
+def test_subdomains_are_let_through_the_content_policy(wired):
+    c = wired(**ONE, GOODMAN_SUBDOMAIN_HOST="https://goodman.example.org")
+    policy = c.JupyterHub.tornado_settings["headers"]["Content-Security-Policy"]
+    assert "form-action 'self' https://*.goodman.example.org" in policy
+    assert c.JupyterHub.subdomain_host == "https://goodman.example.org"
+
+
+@pytest.mark.parametrize("text", ["eighty", "0", "70000", "-1", "80 80"])
+def test_a_port_that_is_none_is_named(text):
+    with pytest.raises(WiringError) as caught:
+        ports({"GOODMAN_HUB_PORT": text})
+    assert caught.value.field == "GOODMAN_HUB_PORT"
+
+
+def test_the_instrument_has_a_token_only_if_one_is_given(wired, tmp_path):
+    assert not [s for s in wired(**ONE).JupyterHub.services if s["name"] == wiring.INSTRUMENT]
+    secret = tmp_path / "token"
+    secret.write_text("0123456789abcdef" * 4 + "\n")
+    c = wired(**ONE, GOODMAN_INSTRUMENT_TOKEN_FILE=str(secret))
+    [service] = [s for s in c.JupyterHub.services if s["name"] == wiring.INSTRUMENT]
+    assert service["api_token"] == "0123456789abcdef" * 4
+    [role] = [r for r in c.JupyterHub.load_roles if r["name"] == wiring.INSTRUMENT]
+    assert role["scopes"] == ["access:services!service=goodman"]
+
+
+@pytest.mark.parametrize(("text", "says"), [(None, "cannot be read"), ("short", "32 characters")])
+def test_a_bad_instrument_token_stops_the_hub(wired, tmp_path, text, says):
+    secret = tmp_path / "token"
+    if text:
+        secret.write_text(text)
+    with pytest.raises(WiringError, match=says):
+        wired(**ONE, GOODMAN_INSTRUMENT_TOKEN_FILE=str(secret))
+
+
+def test_the_service_is_told_where_mail_goes_and_what_cannot_work_stops_the_hub(wired):
+    told = wired(**ONE, GOODMAN_SMTP_HOST="mail.example.org").JupyterHub.services[0]["environment"]
+    assert told["GOODMAN_SMTP_HOST"] == "mail.example.org"
+    assert told["GOODMAN_PUBLIC_URL"] == "http://127.0.0.1:8000"
+    with pytest.raises(MailSettingError, match="PASSWORD_FILE"):
+        wired(**ONE, GOODMAN_SMTP_HOST="mail.example.org", GOODMAN_SMTP_USER="robot")
