@@ -1,0 +1,236 @@
+"""The Data page in Chromium, through the Hub: what a reader sees, does and is protected from.
+
+With ``GOODMAN_PICTURES=folder`` the pictures of the user guide are written there.
+"""
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.browser
+
+PATIENCE_MS = 300_000
+TARGET = "SN2026abc"
+PICTURES = os.environ.get("GOODMAN_PICTURES")
+SCIENCE = f".gl-row:has-text('{TARGET}'):has-text('SPECTRUM')"
+
+
+@pytest.fixture(scope="module", params=["dark", "light"])
+def scheme(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def data(browser, live, scheme):
+    """The Data page of the observer, open on the target's calibrated spectrum."""
+    context = browser.new_context(color_scheme=scheme, viewport={"width": 1440, "height": 1000})
+    page = context.new_page()
+    page.asked, page.faults = [], []
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.goto(live.url)
+    page.get_by_label("User name or e-mail").fill("observer")
+    page.get_by_label("Password").fill(live.passwords["observer"])
+    page.keyboard.press("Enter")
+    page.locator(SCIENCE).first.wait_for(timeout=PATIENCE_MS)
+    page.locator(SCIENCE).first.click()
+    page.get_by_role("tab", name="Wavelength calibrated").first.wait_for(timeout=PATIENCE_MS)
+    yield page
+    context.close()
+    assert not page.faults
+
+
+def picture(page, name):
+    if PICTURES:
+        page.wait_for_timeout(1500)
+        raw = Image.open(io.BytesIO(page.screenshot()))
+        raw.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+            Path(PICTURES) / name, optimize=True
+        )
+
+
+def axis_names(page):
+    return page.locator(".bqplot .axislabel:visible").all_text_contents()
+
+
+def test_a_science_frame_ends_as_a_spectrum_with_angstrom_on_its_axis(data, scheme):
+    data.locator(".bqplot:visible").first.wait_for(timeout=PATIENCE_MS)
+    data.wait_for_function(
+        "[...document.querySelectorAll('.bqplot .axislabel')].some("
+        "(e) => e.textContent === 'Wavelength (Angstrom)')",
+        timeout=60_000,
+    )
+    # The line has the points of a spectrum, over wavelengths that Goodman can see.
+    line = data.locator(".bqplot path.line:visible").last.get_attribute("d")
+    assert len(line) > 2000
+    ticks = data.locator(".bqplot .axis .tick text:visible").all_text_contents()
+    assert any(3000 < float(tick) < 11000 for tick in ticks if tick.replace(".", "").isdigit())
+    picture(data, f"data-spectrum-{scheme}.png")
+
+
+def test_the_address_names_what_is_shown_and_opens_it_again(data, live):
+    shown = data.locator(".gl-tabs [aria-selected=true]").get_attribute("data-file")
+    assert f"file={shown}" in data.url
+    again = data.context.new_page()
+    again.goto(data.url)
+    again.locator(f".gl-tabs [aria-selected=true][data-file='{shown}']").wait_for(
+        timeout=PATIENCE_MS
+    )
+    again.close()
+
+
+def test_the_raw_frame_is_an_image_with_colour_bar_and_zooms(data, scheme):
+    data.get_by_role("tab", name="Raw").click()
+    data.locator(".gl-colourbar:visible .gl-marks span").first.wait_for(timeout=60_000)
+    assert axis_names(data) == ["Dispersion Axis (pixels)", "Spatial Axis (pixels)"]
+    picture(data, f"data-raw-{scheme}.png")
+    before = data.locator(".bqplot .axis .tick text:visible").all_text_contents()
+    box = data.locator(".bqplot:visible").first.bounding_box()
+    data.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    data.mouse.wheel(0, -600)
+    data.wait_for_function(
+        "(before) => JSON.stringify([...document.querySelectorAll('.bqplot .axis .tick text')]"
+        ".map((e) => e.textContent)) !== JSON.stringify(before)",
+        arg=before,
+    )
+    # The visible part comes again at its own scale: a second picture lies over the first.
+    data.wait_for_function(
+        "[...document.querySelectorAll('.bqplot image')].filter("
+        "(e) => getComputedStyle(e).display !== 'none' && e.closest('g').style.display !== 'none')"
+        ".length >= 2",
+        timeout=30_000,
+    )
+    data.get_by_role("button", name="Whole view").click()
+
+
+def test_the_header_is_a_table_that_can_be_searched(data, scheme):
+    data.get_by_role("button", name="Header").click()
+    table = data.get_by_role("table")
+    table.get_by_text("OBSTYPE", exact=True).wait_for(timeout=30_000)
+    data.get_by_label("Search the header").fill("exptime")
+    data.wait_for_function("document.querySelectorAll('.gl-cards tbody tr').length < 5")
+    assert "EXPTIME" in table.inner_text()
+    picture(data, f"data-header-{scheme}.png")
+    data.get_by_label("Search the header").fill("")
+    data.get_by_role("button", name="Header").click()
+
+
+def test_the_keyboard_walks_through_the_files(data):
+    data.locator(".gl-rows").focus()
+    before = data.locator(".gl-chosen").get_attribute("data-file")
+    data.keyboard.press("ArrowDown")
+    data.wait_for_function(
+        "(b) => document.querySelector('.gl-chosen')?.dataset.file !== b", arg=before
+    )
+    data.keyboard.press("ArrowUp")
+    data.wait_for_function(
+        "(b) => document.querySelector('.gl-chosen')?.dataset.file === b", arg=before
+    )
+
+
+def test_a_hostile_comment_stays_text(data, scheme):
+    text = f"<img src=x onerror='window.broken=1'><b>{scheme}</b> $x^2$"
+    field = data.get_by_label("Comment", exact=True)
+    field.fill(text)
+    data.get_by_role("button", name="Add comment").click()
+    said = data.locator(".gl-comments li p", has_text=f"<b>{scheme}</b>")
+    said.first.wait_for(timeout=30_000)
+    assert said.first.inner_text() == text
+    assert field.input_value() == ""
+    assert data.evaluate("window.broken") is None
+    assert data.locator(".gl-comments img, .gl-comments li b b").count() == 0
+
+
+def test_raw_files_have_no_delete_and_the_download_is_the_file(data, live):
+    data.get_by_role("tab", name="Raw").click()
+    data.wait_for_function("!document.querySelector('[data-action=delete]')")
+    data.wait_for_selector("[data-action=download]")
+    came = []
+
+    def take(file):
+        came.append(file)
+
+    # Chromium may name either the page or the tab that it opens for the link.
+    data.on("download", take)
+    data.context.on("page", lambda tab: tab.on("download", take))
+    data.locator("[data-action=download]").click()
+    for _ in range(120):
+        if came:
+            break
+        data.wait_for_timeout(500)
+    found = Path(came[0].path()).read_bytes()
+    source = next((live.root / "raw").glob(came[0].suggested_filename))
+    assert found == source.read_bytes()
+
+
+def test_deleting_a_product_asks_first_and_can_be_left(data):
+    data.get_by_role("tab", name="Wavelength calibrated").first.click()
+    data.locator("[data-action=delete]").click()
+    data.get_by_role("alertdialog").wait_for()
+    data.get_by_role("button", name="Keep it").click()
+    data.wait_for_function("document.querySelector('.gl-sure').hidden")
+    assert data.get_by_role("tab", name="Wavelength calibrated").count() >= 1
+
+
+def test_the_calibrations_are_listed_apart(data):
+    data.get_by_role("tab", name="Calibrations").click()
+    data.locator(".gl-row", has_text="BIAS").first.wait_for(timeout=PATIENCE_MS)
+    data.get_by_role("tab", name="Observed").click()
+    data.locator(SCIENCE).first.wait_for()
+
+
+CONTRAST = """() => {
+  const light = (rgb) => {
+    const [r, g, b] = rgb.match(/[0-9.]+/g).map(Number).map((v) => {
+      v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const behind = (el) => {
+    for (; el; el = el.parentElement) {
+      const colour = getComputedStyle(el).backgroundColor;
+      if (!/rgba\\(.*, 0\\)|transparent/.test(colour)) return colour;
+    }
+    return "rgb(255, 255, 255)"; };
+  const all = [".gl-title", ".gl-nav a", ".gl-row-name", ".gl-row-facts span", ".gl-state",
+    ".gl-tabs button", ".gl-fact small", ".gl-fact b", ".gl-count", ".gl-buttons .gl-danger",
+    ".gl-buttons a", ".gl-comments form button", ".gl-foot span", ".gl-name", ".gl-filter"];
+  return all.flatMap((s) => [...document.querySelectorAll(s)].map((el) => {
+    const [a, b] = [light(getComputedStyle(el).color), light(behind(el))].sort((p, q) => q - p);
+    return [s, (a + 0.05) / (b + 0.05)]; })); }"""
+
+
+def test_text_stands_out_from_its_background(data):
+    ratios = data.evaluate(CONTRAST)
+    assert len({name for name, _ in ratios}) >= 12
+    assert [found for found in ratios if found[1] < 4.5] == []
+
+
+def test_the_theme_is_changed_without_reloading(data, scheme):
+    data.evaluate("window.neverReloaded = true")
+    colour = "getComputedStyle(document.body).backgroundColor"
+    before = data.evaluate(colour)
+    data.locator("#gl-theme").click()
+    assert data.evaluate(colour) != before
+    data.locator("#gl-theme").click()
+    assert data.evaluate(colour) == before
+    assert data.evaluate("window.neverReloaded") is True
+
+
+def test_every_control_has_a_name_for_a_screen_reader(data):
+    nameless = data.evaluate(
+        """() => [...document.querySelectorAll(
+             ".gl-page button, .gl-page a, .gl-page input, .gl-page select, .gl-page textarea")]
+           .filter((el) => el.offsetParent !== null)
+           .filter((el) => !(el.getAttribute("aria-label") || el.textContent.trim() || el.title
+             || el.closest("label") || (el.labels && el.labels.length)))
+           .map((el) => el.outerHTML.slice(0, 120))"""
+    )
+    assert nameless == []
+
+
+def test_nothing_is_asked_of_another_host(data, live):
+    assert any("/voila/" in url for url in data.asked)
+    allowed = (live.url, live.url.replace("http:", "ws:"), "data:", "blob:")
+    assert [url for url in data.asked if not url.startswith(allowed)] == []

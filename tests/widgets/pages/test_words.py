@@ -1,0 +1,151 @@
+"""What files are called on a page."""
+
+from __future__ import annotations
+
+import pytest
+
+from goodman_live.widgets.pages import words
+from goodman_live.widgets.pages.data import wanted_file
+from tests.widgets.service import make_file
+
+
+def keys(file: dict) -> dict[str, str]:
+    return {one["key"]: one["reason"] for one in words.actions(file, "/x")}
+
+
+def test_tabs_go_from_the_newest_step_to_the_raw_frame():
+    family = [make_file(n, data_type=kind) for n, kind in ((1, "0"), (2, "2"), (3, "4"), (4, "3"))]
+    ordered = sorted(family, key=words.tab_order)
+    assert [words.tab(one, ordered)["label"] for one in ordered] == [
+        "Wavelength calibrated",
+        "Extracted",
+        "Reduced",
+        "Raw",
+    ]
+
+
+def test_an_older_version_comes_last_and_says_so():
+    family = [
+        make_file(1, data_type="0"),
+        make_file(2, data_type="4", is_current=False, version=1),
+        make_file(3, data_type="4", version=2),
+    ]
+    ordered = sorted(family, key=words.tab_order)
+    assert [one["id"] for one in ordered] == [3, 1, 2]
+    assert words.tab(ordered[-1], ordered)["note"] == "v1, replaced"
+
+
+def test_a_map_of_cosmic_rays_is_never_taken_for_the_reduced_frame():
+    family = [
+        make_file(1, data_type="0"),
+        make_file(2, data_type="2", file_name="cfzto_x.fits"),
+        make_file(3, data_type="2", file_name="crmask_cfzto_x.fits"),
+    ]
+    ordered = sorted(family, key=words.tab_order)
+    labels = [words.tab(one, ordered)["label"] for one in ordered]
+    assert labels == ["Reduced", "Raw", "Cosmic rays"]
+
+
+def test_targets_are_named_only_where_there_are_several():
+    one = [make_file(2, data_type="3", target=1)]
+    assert words.tab(one[0], one)["label"] == "Extracted"
+    two = [*one, make_file(3, data_type="3", target=2)]
+    assert [words.tab(file, two)["label"] for file in two] == [
+        "Extracted · target 1",
+        "Extracted · target 2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "possible"),
+    [
+        ({"data_type": "0", "kind": "spectrum"}, "reduce", True),
+        ({"data_type": "0", "kind": "bias"}, "reduce", False),
+        ({"data_type": "2", "kind": "spectrum"}, "extract", True),
+        ({"data_type": "2", "kind": "arc"}, "extract", False),
+        ({"data_type": "3", "kind": "spectrum"}, "wavelength", True),
+        ({"data_type": "4", "may_change": False}, "delete", False),
+        ({"data_type": "4", "may_change": True}, "delete", True),
+    ],
+)
+def test_an_action_that_is_not_possible_says_why(changes, key, possible):
+    reasons = keys(make_file(1, **changes))
+    assert (reasons[key] == "") is possible
+
+
+def test_a_raw_file_has_no_delete_and_an_image_no_extraction():
+    assert "delete" not in keys(make_file(1, data_type="0"))
+    assert "extract" not in keys(make_file(1, data_type="2", technique="Imaging"))
+
+
+def test_latency_counts_from_the_whole_file():
+    fact = words.speed(
+        {
+            "shutter": "2026-11-21T03:00:00+00:00",
+            "whole": "2026-11-21T03:00:01+00:00",
+            "reduce": "2026-11-21T03:00:02.500000+00:00",
+            "reduce.event": "2026-11-21T03:00:09+00:00",
+        }
+    )
+    assert fact is not None
+    assert fact["value"] == "reduced after 1.5 s"
+    assert "-1.00 s shutter closed" in fact["more"]
+
+
+def test_latency_of_a_file_that_is_only_whole_is_not_shown():
+    assert words.speed({"whole": "2026-11-21T03:00:01+00:00"}) is None
+
+
+def test_a_provisional_product_is_never_shown_as_good():
+    fact = words.calibrations(make_file(1, grade="A", provisional=True))
+    assert fact is not None
+    assert (fact["tone"], fact["value"]) == ("warn", "grade A, provisional")
+
+
+def test_the_choice_of_calibrations_is_shown_with_its_reasons():
+    inputs = [{"role": "bias", "file_name": "master.fits", "reasons": ["another night"]}]
+    fact = words.calibrations(make_file(1, grade="C", inputs=inputs))
+    assert fact is not None
+    assert fact["value"] == "grade C"
+    assert fact["more"] == "bias: master.fits\n   another night"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "value", "tone"),
+    [
+        ({"rms_aa": 0.1234, "n_used": 31, "trusted": True}, "rms 0.123 Å, 31 lines", "good"),
+        ({"rms_aa": 0.1234, "n_used": 3, "trusted": False}, "rms 0.123 Å, 3 lines", "bad"),
+        ({"snr_median": 281.03}, "S/N 281", "good"),
+        ({"snr_median": 0.5}, "S/N 0.5", "warn"),
+        ({"cosmic_rays": 160}, "160 cosmic rays", "plain"),
+    ],
+)
+def test_quality_is_one_number_that_says_most(numbers, value, tone):
+    fact = words.quality(make_file(1, quality=numbers))
+    assert fact is not None
+    assert (fact["value"], fact["tone"]) == (value, tone)
+
+
+def test_a_mended_card_shows_what_is_used_and_why():
+    header = [
+        {"keyword": "GAIN", "value": "", "comment": "", "mended": "1.48", "reason": "was empty"},
+        {"keyword": "SIMPLE", "value": True, "comment": "", "mended": None, "reason": ""},
+    ]
+    gain, simple = words.cards(header)
+    assert (gain["value"], gain["found"], gain["reason"]) == ("1.48", "", "was empty")
+    assert simple["value"] == "T"
+
+
+@pytest.mark.parametrize(
+    ("query", "number"),
+    [
+        ("file=12", 12),
+        ("", 0),
+        ("file=", 0),
+        ("file=-3", 0),
+        ("file=a", 0),
+        ("file=" + "9" * 40, 0),
+    ],
+)
+def test_the_address_names_a_file_or_nothing(query: str, number: int):
+    assert wanted_file(query) == number

@@ -1,0 +1,1 @@
+"""The Voilà pages: client, components and pages."""

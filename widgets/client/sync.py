@@ -1,0 +1,207 @@
+"""The same client for notebooks and scripts: plain calls, no ``await``."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from goodman_live.widgets.client.core import AsyncClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+    from pathlib import Path
+
+    from goodman_live.widgets.client.address import Address
+    from goodman_live.widgets.client.events import Event
+    from goodman_live.widgets.client.records import Comment, File, HeaderCard, Job, Page
+
+T = TypeVar("T")
+
+
+class Client:
+    """Goodman Live from a notebook or a script.
+
+    The work is done by `AsyncClient` on a loop in a thread of its own, because a notebook's own
+    loop is busy while a cell runs. Each method waits for its answer.
+
+    Examples
+    --------
+    >>> import goodman_live
+    >>> goodman = goodman_live.connect()  # doctest: +SKIP
+    >>> newest = goodman.files(data_type=0)["results"][0]  # doctest: +SKIP
+    >>> goodman.reduce(newest["id"])  # doctest: +SKIP
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="goodman-client", daemon=True
+        )
+        self._thread.start()
+        self._client = self._run(_open(address))
+
+    def __repr__(self) -> str:
+        """Say where it is connected, never the token."""
+        return f"<goodman_live client of {self.address.url}>"
+
+    def __enter__(self) -> Self:
+        """Return the client; it closes at the end of the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections and end the thread; closing twice does no harm."""
+        if self._loop.is_closed():
+            return
+        self._run(self._client.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            # An interrupted cell must not leave its request running.
+            future.cancel()
+            raise
+
+    def status(self) -> dict[str, Any]:
+        """Return version and state of the service."""
+        return self._run(self._client.status())
+
+    def me(self) -> dict[str, Any]:
+        """Return the user whose token this is."""
+        return self._run(self._client.me())
+
+    def files(self, **filters: Any) -> Page:
+        """Return one page of files, newest first; see `AsyncClient.files`."""
+        return self._run(self._client.files(**filters))
+
+    def file(self, file_id: int) -> File:
+        """Return one file."""
+        return self._run(self._client.file(file_id))
+
+    def related(self, file_id: int) -> list[File]:
+        """Return everything made from the same raw frame."""
+
+        async def find() -> list[File]:
+            return await self._client.related(await self._client.file(file_id))
+
+        return self._run(find())
+
+    def header(self, file_id: int) -> list[HeaderCard]:
+        """Return the header cards of a file."""
+        return self._run(self._client.header(file_id))
+
+    def picture(self, file_id: int, **choices: Any) -> bytes:
+        """Return a PNG of a file."""
+        return self._run(self._client.picture(file_id, **choices))
+
+    def plot(self, file_id: int) -> dict[str, Any]:
+        """Return a spectrum as plain numbers, for drawing."""
+        return self._run(self._client.spectrum(file_id))
+
+    def download(
+        self,
+        file_id: int,
+        target: str | Path = ".",
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Path:
+        """Write a FITS file, whole or not at all; return its path."""
+        return self._run(self._client.download(file_id, target, progress=progress))
+
+    def spectrum(self, file_id: int) -> Any:
+        """Return a spectrum as `specutils.Spectrum` (imported only now).
+
+        Raises
+        ------
+        ImportError
+            If specutils is not installed.
+        """
+        import tempfile  # noqa: PLC0415 (needed only here)
+
+        from specutils import Spectrum  # noqa: PLC0415 (heavy, and optional)
+
+        with tempfile.TemporaryDirectory() as folder:
+            return Spectrum.read(self.download(file_id, folder))
+
+    def reduce(self, file_id: int, *, wait: bool = True, **options: Any) -> Job:
+        """Run the reduce block; by default wait for its end."""
+        return self._block("reduce", file_id, wait=wait, **options)
+
+    def extract(self, file_id: int, *, wait: bool = True, **options: Any) -> Job:
+        """Run the extract block; by default wait for its end."""
+        return self._block("extract", file_id, wait=wait, **options)
+
+    def calibrate(self, file_id: int, *, wait: bool = True, **options: Any) -> Job:
+        """Run the wavelength calibration; by default wait for its end."""
+        return self._block("wavelength", file_id, wait=wait, **options)
+
+    def delete(self, file_id: int) -> None:
+        """Delete a product."""
+        self._run(self._client.delete(file_id))
+
+    def job(self, job_id: int) -> Job:
+        """Return one job."""
+        return self._run(self._client.job(job_id))
+
+    def wait(self, job: Job, **options: Any) -> Job:
+        """Return a job when it has ended well; see `AsyncClient.wait`."""
+        return self._run(self._client.wait(job, **options))
+
+    def cancel(self, job_id: int) -> Job:
+        """Cancel a job."""
+        return self._run(self._client.cancel(job_id))
+
+    def comments(self, file_id: int) -> list[Comment]:
+        """Return the comments on a file."""
+        return self._run(self._client.comments(file_id))
+
+    def comment(self, file_id: int, text: str) -> Comment:
+        """Add a comment to a file."""
+        return self._run(self._client.comment(file_id, text))
+
+    def proposals(self) -> list[dict[str, Any]]:
+        """Return this user's proposals."""
+        return self._run(self._client.proposals())
+
+    def settings(self, proposal: int, **changes: Any) -> dict[str, Any]:
+        """Return the settings of a proposal, after changing those that are given."""
+        if changes:
+            return self._run(self._client.save_settings(proposal, **changes))
+        return self._run(self._client.settings(proposal))
+
+    def follow(
+        self, since: int | None = None, *, on_state: Callable[[str, str], None] | None = None
+    ) -> Iterator[Event]:
+        """Yield what happens until the loop over it ends."""
+        stream = self._client.follow(since, on_state=on_state)
+
+        async def following() -> Event:
+            return await anext(stream)
+
+        try:
+            while True:
+                yield self._run(following())
+        finally:
+            self._run(_shut(stream))
+
+    def _block(self, block: str, file_id: int, *, wait: bool, **options: Any) -> Job:
+        job = self._run(self._client.run(block, file_id, **options))
+        return self.wait(job) if wait else job
+
+
+async def _open(address: Address) -> AsyncClient:
+    return AsyncClient(address)
+
+
+async def _shut(stream: Any) -> None:
+    await stream.aclose()

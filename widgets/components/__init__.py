@@ -1,0 +1,1 @@
+"""Pieces of pages: each shows values that it is given and tells what the reader does."""

@@ -1,0 +1,167 @@
+"""A 2-D image that pans and zooms: the visible part is drawn by the server, at screen size."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import bqplot
+import ipywidgets
+
+from goodman_live.widgets.components.colours import bar
+from goodman_live.widgets.components.parts import ColourBar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Region = tuple[int, int, int, int]
+    Painter = Callable[[Region, int, int], Awaitable[bytes]]
+
+PAUSE = 0.15
+"""Seconds without a movement after which the visible part is drawn again."""
+HEIGHT = "440px"
+SIZE = (1200, 480)
+"""Pixels of the picture that is asked for; the browser scales it to the figure."""
+KEPT = 4
+"""Pictures that are kept after they were replaced."""
+MARGIN = {"top": 10, "bottom": 42, "left": 62, "right": 14}
+
+
+class ImageView:
+    """Two pictures on one pair of axes: the whole frame, and the visible part in detail.
+
+    Attributes
+    ----------
+    widget : ipywidgets.Widget
+        The figure, to put on a page.
+    """
+
+    def __init__(self, start: Callable[[str, Any], Any]) -> None:
+        self._start = start
+        self._paint: Painter | None = None
+        self._size = (1, 1)
+        self._moving = False
+        self._retired: deque[ipywidgets.Image] = deque()
+        self.x = bqplot.LinearScale(allow_padding=False)
+        self.y = bqplot.LinearScale(allow_padding=False)
+        scales = {"x": self.x, "y": self.y}
+        self.whole = bqplot.Image(image=_blank(), scales=scales)
+        self.detail = bqplot.Image(image=_blank(), scales=scales, visible=False)
+        self.x_axis = bqplot.Axis(scale=self.x, label_offset="34px", grid_lines="none")
+        self.y_axis = bqplot.Axis(
+            scale=self.y, side="left", label_offset="48px", grid_lines="none"
+        )
+        figure = bqplot.Figure(
+            marks=[self.whole, self.detail],
+            axes=[self.x_axis, self.y_axis],
+            interaction=bqplot.PanZoom(scales={"x": [self.x], "y": [self.y]}),
+            fig_margin=MARGIN,
+            animation_duration=0,
+            padding_x=0,
+            padding_y=0,
+        )
+        figure.layout.height = HEIGHT
+        self.bar = ColourBar()
+        self.widget = ipywidgets.HBox([figure, self.bar]).add_class("gl-imagebox")
+        for scale in (self.x, self.y):
+            scale.observe(self._moved, ["min", "max"])
+
+    async def show(self, size: tuple[int, int], paint: Painter, *, keep: bool) -> None:
+        """Show a frame.
+
+        Parameters
+        ----------
+        size : tuple of int
+            Columns and rows of the frame, in pixels.
+        paint : callable
+            Makes the PNG of a region (x0, y0, x1, y1; the last excluded) at a width and height.
+        keep : bool
+            Stay where the reader has zoomed to, if the frame has the same size.
+        """
+        keep = keep and size == self._size
+        self._paint, self._size = paint, size
+        region = (0, 0, *size)
+        self._retire(_assign(self.whole, await paint(region, *SIZE), region))
+        if keep:
+            self._moved()
+        else:
+            self.reset()
+
+    def reset(self) -> None:
+        """Show the whole frame."""
+        self._moving = True
+        with self.x.hold_sync(), self.y.hold_sync():
+            self.x.min, self.x.max = -0.5, self._size[0] - 0.5
+            self.y.min, self.y.max = -0.5, self._size[1] - 0.5
+        self._moving = False
+        self.detail.visible = False
+
+    def dress(self, x_name: str, y_name: str, levels: tuple[float, float, str, str]) -> None:
+        """Name the axes, and set the colour bar to what the picture was drawn with.
+
+        `levels` are the lowest and the highest value, the colour map, the stretch.
+        """
+        self.x_axis.label, self.y_axis.label = x_name, y_name
+        self.bar.bar = bar(*levels)
+
+    def visible_region(self) -> Region:
+        """Return the pixels in view, as x0, y0, x1, y1 with the last excluded."""
+        x0, x1 = _span(self.x.min, self.x.max, self._size[0])
+        y0, y1 = _span(self.y.min, self.y.max, self._size[1])
+        return x0, y0, x1, y1
+
+    def _retire(self, picture: ipywidgets.Image) -> None:
+        """Close a picture that is no longer shown, a little later: a browser may still ask."""
+        self._retired.append(picture)
+        while len(self._retired) > KEPT:
+            old = self._retired.popleft()
+            # Both models would stay in the kernel for ever.
+            old.layout.close()
+            old.close()
+
+    def _moved(self, _: Any = None) -> None:
+        if self._paint is not None and not self._moving:
+            self._start("detail", self._redraw())
+
+    async def _redraw(self) -> None:
+        await asyncio.sleep(PAUSE)
+        region = self.visible_region()
+        if region[2] <= region[0] or region[3] <= region[1] or self._paint is None:
+            return
+        if region == (0, 0, *self._size):
+            self.detail.visible = False
+            return
+        self._retire(_assign(self.detail, await self._paint(region, *SIZE), region))
+        self.detail.visible = True
+
+
+def _span(low: float | None, high: float | None, size: int) -> tuple[int, int]:
+    """Return the whole pixels between two places on an axis; pixel i is centred on i."""
+    first = 0 if low is None else math.floor(low + 0.5)
+    last = size if high is None else math.ceil(high + 0.5)
+    return max(first, 0), min(last, size)
+
+
+def _blank() -> ipywidgets.Image:
+    # One transparent pixel: a figure without a picture must still be a figure.
+    png = (
+        b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x06\x00\x00\x00"
+        b"\x1f\x15\xc4\x89\x00\x00\x00\rIDATx\x9cc\xf8\xff\xff?\x00\x05\xfe\x02\xfe\xa75\x81\x84"
+        b"\x00\x00\x00\x00IEND\xaeB`\x82"
+    )
+    return ipywidgets.Image(value=png)
+
+
+def _assign(mark: bqplot.Image, png: bytes, region: Region) -> ipywidgets.Image:
+    """Put a picture on its place; a new widget each time, or the old pixels stay.
+
+    Returns the picture that was there.
+    """
+    old: ipywidgets.Image = mark.image
+    with mark.hold_sync():
+        mark.image = ipywidgets.Image(value=png)
+        mark.x = [region[0] - 0.5, region[2] - 0.5]
+        mark.y = [region[1] - 0.5, region[3] - 0.5]
+    return old

@@ -1,0 +1,115 @@
+"""The components of the Data page, as traits: what each shows. How is in ``static/``."""
+
+from __future__ import annotations
+
+import traitlets as t
+
+from goodman_live.widgets.components.base import Component, script
+
+
+class FileIndex(Component):
+    """The list of files: sections with counts, rows, paging, keyboard.
+
+    Sends ``section`` (key), ``page`` (number) and ``filter`` (text); sets `selected` itself.
+    """
+
+    _esm = script("index")
+    sections = t.List(t.Dict()).tag(sync=True)
+    section = t.Unicode("observed").tag(sync=True)
+    rows = t.List(t.Dict()).tag(sync=True)
+    selected = t.Int(0).tag(sync=True)
+    shown = t.Int(0).tag(sync=True)
+    addressed = t.Bool(default_value=True).tag(sync=True)
+    page = t.Int(1).tag(sync=True)
+    pages = t.Int(1).tag(sync=True)
+    unseen = t.Int(0).tag(sync=True)
+    state = t.Unicode("loading").tag(sync=True)
+    message = t.Unicode("Loading…").tag(sync=True)
+
+
+class Head(Component):
+    """Title, tabs of the current products, a list of the others, facts, what it waits for.
+
+    Sends ``tab`` (file number).
+    """
+
+    _esm = script("head")
+    title = t.Unicode("").tag(sync=True)
+    tabs = t.List(t.Dict()).tag(sync=True)
+    more = t.List(t.Dict()).tag(sync=True)
+    selected = t.Int(0).tag(sync=True)
+    facts = t.List(t.Dict()).tag(sync=True)
+    waits = t.List(t.Dict()).tag(sync=True)
+
+
+class HeaderTable(Component):
+    """The FITS header, folded until `unfolded`."""
+
+    _esm = script("cards")
+    name = t.Unicode("").tag(sync=True)
+    unfolded = t.Bool(default_value=False).tag(sync=True)
+    cards = t.List(t.Dict()).tag(sync=True)
+    message = t.Unicode("").tag(sync=True)
+
+
+class Actions(Component):
+    """Buttons that fit the file, and the jobs they started.
+
+    Sends ``act`` (key), ``cancel`` and ``dismiss`` (job number).
+    """
+
+    _esm = script("actions")
+    actions = t.List(t.Dict()).tag(sync=True)
+    jobs = t.List(t.Dict()).tag(sync=True)
+
+
+class Comments(Component):
+    """What people wrote; sends ``comment`` (text) and ``uncomment`` (number)."""
+
+    _esm = script("comments")
+    comments = t.List(t.Dict()).tag(sync=True)
+    kept = t.Int(0).tag(sync=True)
+    message = t.Unicode("").tag(sync=True)
+
+
+class Notice(Component):
+    """One line over the page; also notices in the browser that the kernel is silent."""
+
+    _esm = script("notice")
+    text = t.Unicode("").tag(sync=True)
+    tone = t.Unicode("info").tag(sync=True)
+    retry = t.Bool(default_value=False).tag(sync=True)
+    beat = t.Int(0).tag(sync=True)
+    patience = t.Float(15.0).tag(sync=True)
+
+
+class Text(Component):
+    """A line of plain text, hidden while it is empty."""
+
+    _esm = script("text")
+    text = t.Unicode("").tag(sync=True)
+    kind = t.Unicode("").tag(sync=True)
+
+
+class ColourBar(Component):
+    """The colours of an image with their values."""
+
+    _esm = script("bar")
+    bar = t.Dict().tag(sync=True)
+
+
+class Table(Component):
+    """A table with filters and pages; sends ``filters`` (name to text) and ``page`` (number).
+
+    A row with a number ``file`` links to that file on the Data page.
+    """
+
+    _esm = script("table")
+    title = t.Unicode("").tag(sync=True)
+    fields = t.List(t.Dict()).tag(sync=True)
+    columns = t.List(t.Dict()).tag(sync=True)
+    rows = t.List(t.Dict()).tag(sync=True)
+    message = t.Unicode("Loading…").tag(sync=True)
+    page = t.Int(1).tag(sync=True)
+    pages = t.Int(1).tag(sync=True)
+    count = t.Int(0).tag(sync=True)

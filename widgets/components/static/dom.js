@@ -1,0 +1,42 @@
+// What every component stands on. Text from outside (headers, names, comments) only ever becomes
+// text nodes and attributes of ours: nothing here can make HTML of it.
+function h(tag, attributes, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value === true) node.setAttribute(name, "");
+    else node.setAttribute(name, value);
+  }
+  node.append(...children.flat(3).filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+// Draw again when any of the traits changes, once per frame however many change.
+function redraw(model, names, draw) {
+  let waiting = false;
+  const later = () => {
+    if (waiting) return;
+    waiting = true;
+    queueMicrotask(() => { waiting = false; draw(); });
+  };
+  for (const name of names) model.on("change:" + name, later);
+  draw();
+}
+
+// "2026-11-21T03:04:05Z" as a reader of a night wants it.
+function moment(text) {
+  if (!text) return "";
+  const date = new Date(text);
+  if (Number.isNaN(date.getTime())) return String(text);
+  return date.toISOString().replace("T", " ").slice(0, 19) + " UTC";
+}
+
+function ago(text) {
+  const seconds = (Date.now() - new Date(text).getTime()) / 1000;
+  if (!Number.isFinite(seconds)) return "";
+  if (seconds < 60) return "just now";
+  if (seconds < 3600) return Math.floor(seconds / 60) + " min ago";
+  if (seconds < 86400) return Math.floor(seconds / 3600) + " h ago";
+  return Math.floor(seconds / 86400) + " d ago";
+}

@@ -1,0 +1,52 @@
+// What is shown: title, tabs of the related products, facts, quality, latency, what it waits for.
+function render({ model, el }) {
+  el.classList.add("gl-head");
+  const title = h("h1", { class: "gl-title" });
+  const tabs = h("div", { class: "gl-tabs", role: "tablist", "aria-label": "Steps of this frame" });
+  const more = h("select", { class: "gl-more", "aria-label": "Other products and older versions" });
+  const facts = h("div", { class: "gl-facts" });
+  const waits = h("div", { class: "gl-waits", role: "status" });
+  el.append(title, h("div", { class: "gl-tabline" }, tabs, more), facts, waits);
+  more.addEventListener("change", () => { if (more.value) pick(Number(more.value)); });
+
+  function pick(id) { model.send({ what: "tab", value: id }); }
+
+  tabs.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const all = model.get("tabs");
+    const here = all.findIndex((tab) => tab.id === model.get("selected"));
+    const next = all[(here + step + all.length) % all.length];
+    if (next) { event.preventDefault(); pick(next.id); }
+  });
+
+  redraw(model, ["title"], () => { title.textContent = model.get("title"); });
+  redraw(model, ["tabs", "selected"], () => {
+    const focused = tabs.contains(document.activeElement);
+    tabs.replaceChildren(...model.get("tabs").map((tab) => {
+      const on = tab.id === model.get("selected");
+      return h("button", {
+        type: "button", role: "tab", "aria-selected": String(on), tabindex: on ? "0" : "-1",
+        "data-file": tab.id, title: tab.name, onclick: () => pick(tab.id),
+      }, tab.label, tab.note ? h("small", {}, tab.note) : null);
+    }));
+    if (focused) tabs.querySelector('[aria-selected="true"]')?.focus();
+  });
+  redraw(model, ["more", "selected"], () => {
+    const others = model.get("more");
+    more.hidden = !others.length;
+    more.replaceChildren(h("option", { value: "" }, "More (" + others.length + ") …"),
+      ...others.map((one) => h("option", { value: String(one.id) }, one.label + (one.note ? ", " + one.note : ""))));
+    more.value = others.some((one) => one.id === model.get("selected")) ? String(model.get("selected")) : "";
+  });
+  redraw(model, ["facts"], () => {
+    facts.replaceChildren(...model.get("facts").map((fact) => h("span", {
+      class: "gl-fact gl-" + (fact.tone || "plain"), title: fact.more || null,
+    }, h("small", {}, fact.name), h("b", {}, fact.value))));
+  });
+  redraw(model, ["waits"], () => {
+    waits.hidden = !model.get("waits").length;
+    waits.replaceChildren(...model.get("waits").map((line) => h("p", { class: "gl-" + line.tone }, line.text)));
+  });
+}
+export default { render };

@@ -1,0 +1,1 @@
+"""The pages: they put components together and feed them from the client."""

@@ -1,0 +1,274 @@
+"""One frame and all that was made of it: tabs, view, header, actions, comments."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+import ipywidgets as w
+
+from goodman_live.widgets.client.errors import ClientError, NotFoundError, NotSignedInError
+from goodman_live.widgets.client.records import JOB_RUNNING
+from goodman_live.widgets.components.parts import Actions, Comments, Head, HeaderTable
+from goodman_live.widgets.components.viewer import Viewer
+from goodman_live.widgets.pages import words
+from goodman_live.widgets.pages.tasks import RETRY, Soon
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from goodman_live.widgets.client.core import AsyncClient
+    from goodman_live.widgets.client.events import Event
+    from goodman_live.widgets.client.records import File, Job
+    from goodman_live.widgets.pages.tasks import Tasks
+
+
+class FileDetail:
+    """Feeds the right-hand side of the Data page.
+
+    Parameters
+    ----------
+    client : AsyncClient
+        To the service.
+    tasks : Tasks
+        Where background work runs.
+    on_shown : callable
+        Called with (number of the raw frame or master, number of the file shown).
+    """
+
+    def __init__(
+        self, client: AsyncClient, tasks: Tasks, on_shown: Callable[[int, int], None]
+    ) -> None:
+        self._client = client
+        self._tasks = tasks
+        self._on_shown = on_shown
+        self._root = 0
+        self._family: list[File] = []
+        self._shown: File | None = None
+        self._by_hand = False
+        self._jobs: dict[int, Job] = {}
+        self.head, self.cards = Head(), HeaderTable()
+        self.actions, self.comments = Actions(), Comments()
+        self.viewer = Viewer(client, tasks.start)
+        parts = [self.head, self.cards, self.viewer.widget, self.actions, self.comments]
+        self.widget = w.VBox(parts).add_class("gl-detail")
+        self._soon = Soon(self.refresh, self._failed)
+        self._listen()
+        self.empty("Choose a frame on the left.")
+
+    @property
+    def root(self) -> int:
+        """Number of the raw frame or master whose family is shown, 0 for none."""
+        return self._root
+
+    def begin(self) -> None:
+        """Serve requests to read the family again."""
+        self._tasks.start("family", self._soon.run())
+
+    def empty(self, text: str) -> None:
+        """Show no file, and why."""
+        self._root, self._family, self._shown = 0, [], None
+        with self.head.hold_sync():
+            self.head.title, self.head.tabs, self.head.more = text, [], []
+            self.head.facts, self.head.waits = [], []
+        self.widget.children = (self.head,)
+
+    def open(self, file_id: int) -> None:
+        """Show a file; for a raw frame its newest product, as it comes."""
+        self._tasks.start("open", self._try_to_open(file_id))
+
+    async def _try_to_open(self, file_id: int) -> None:
+        try:
+            await self._open(file_id)
+        except NotSignedInError:
+            raise
+        except ClientError as error:
+            self._failed(error)
+            await asyncio.sleep(RETRY)
+            self.open(file_id)
+
+    def _failed(self, error: ClientError) -> None:
+        """Say what the service answered, where the waiting is shown; it is tried again."""
+        self.head.waits = [{"text": f"{error} Trying again …", "tone": "bad"}]
+
+    def again(self) -> None:
+        """Read again what is shown, soon."""
+        self._soon.ask()
+
+    def heard(self, event: Event) -> None:
+        """Take notice of an event that may concern the family shown."""
+        data = event.data
+        if data.get("job_id") in self._jobs:
+            self._tasks.start(f"job {data['job_id']}", self._read_job(int(data["job_id"])))
+        if self._root and event.kind != "frame.added":
+            self._soon.ask()
+
+    async def refresh(self) -> None:
+        """Read the family again; go on to the newest step if the reader has chosen none."""
+        if not self._root:
+            return  # opening tries again by itself
+        try:
+            root = await self._client.file(self._root)
+            self._family = await self._client.related(root)
+        except NotFoundError:
+            self.empty("This file no longer exists, or you may no longer see it.")
+            return
+        await self._settle()
+
+    async def _open(self, file_id: int) -> None:
+        try:
+            file = await self._client.file(file_id)
+            family = await self._client.related(file)
+        except NotFoundError:
+            self.empty(f"There is no file {file_id}, or you may not see it.")
+            return
+        self._root = int(file.get("original_file_id") or file["id"])
+        self._family = family
+        self._by_hand = file["id"] != self._root
+        self._shown = file if self._by_hand else None
+        self.widget.children = (
+            self.head,
+            self.cards,
+            self.viewer.widget,
+            self.actions,
+            self.comments,
+        )
+        await self._settle()
+
+    async def _settle(self) -> None:
+        """Choose the tab, and draw what has changed."""
+        ordered = sorted(self._family, key=words.tab_order)
+        chosen = next(
+            (one for one in ordered if self._shown and one["id"] == self._shown["id"]), None
+        )
+        if chosen is None or not self._by_hand:
+            chosen = ordered[0]
+        changed = (
+            self._shown is None
+            or chosen["id"] != self._shown["id"]
+            or chosen.get("last_modified") != self._shown.get("last_modified")
+            or self.viewer.shows != chosen["id"]
+        )
+        root = next(one for one in ordered if one["id"] == self._root)
+        self._shown = chosen
+        with self.head.hold_sync():
+            self.head.title = root["file_name"]
+            self.head.tabs = [words.tab(one, ordered) for one in ordered if words.is_main(one)]
+            self.head.more = [words.tab(one, ordered) for one in ordered if not words.is_main(one)]
+            self.head.selected = chosen["id"]
+        self._on_shown(self._root, chosen["id"])
+        if changed:
+            self._tasks.start("view", self.viewer.show(chosen, words.title(chosen)))
+        await self._describe(root["id"], chosen["id"])
+        if changed:
+            self._tasks.start("comments", self._read_comments())
+            self._tasks.start("header", self._read_header())
+
+    async def _describe(self, root_id: int, shown_id: int) -> None:
+        """Draw facts and actions from the full record of the file."""
+        shown = await self._client.file(shown_id)
+        root = shown if root_id == shown_id else await self._client.file(root_id)
+        if self._shown is None or self._shown["id"] != shown_id:
+            return
+        latency = cast("dict[str, str]", root.get("latency") or {})
+        with self.head.hold_sync():
+            self.head.facts = words.facts(shown, latency)
+            self.head.waits = words.waits(root, shown)
+        self.actions.actions = words.actions(shown, self._client.download_url(shown_id))
+
+    # what the reader does
+
+    def _listen(self) -> None:
+        self.head.when("tab", self._choose_tab)
+        self.actions.when("act", self._act)
+        self.actions.when("cancel", self._cancel)
+        self.actions.when("dismiss", self._dismiss)
+        self.comments.when("comment", self._comment)
+        self.comments.when("uncomment", self._uncomment)
+        self.cards.observe(lambda _: self._tasks.start("header", self._read_header()), "unfolded")
+
+    def _choose_tab(self, file_id: Any) -> None:
+        chosen = next((one for one in self._family if one["id"] == file_id), None)
+        if chosen is not None:
+            self._by_hand, self._shown = True, chosen
+            self._tasks.start("open", self._settle())
+
+    def _act(self, key: Any) -> None:
+        if self._shown is None:
+            return
+        if key == "delete":
+            self._tasks.also("delete", self._delete(self._shown["id"]))
+        elif key in {"reduce", "extract", "wavelength"}:
+            self._tasks.also(str(key), self._run(str(key), self._shown["id"]))
+
+    async def _run(self, block: str, file_id: int) -> None:
+        try:
+            job = await self._client.run(block, file_id)
+        except ClientError as error:
+            failed = {"id": 0, "block": block, "status": "failed", "message": str(error)}
+            self._keep_job(cast("Job", failed))
+            return
+        self._by_hand = False  # what comes out is what the reader waits for
+        while job["status"] in JOB_RUNNING:
+            self._keep_job(job)
+            await asyncio.sleep(0.5)
+            job = await self._client.job(job["id"])
+        self._keep_job(job)
+        self._soon.ask()
+
+    async def _read_job(self, job_id: int) -> None:
+        self._keep_job(await self._client.job(job_id))
+
+    def _keep_job(self, job: Job) -> None:
+        self._jobs[job["id"]] = job
+        self.actions.jobs = [words.job(one) for one in self._jobs.values()]
+
+    def _cancel(self, job_id: Any) -> None:
+        if job_id in self._jobs:
+            self._tasks.also("cancel", self._client.cancel(int(job_id)))
+
+    def _dismiss(self, job_id: Any) -> None:
+        self._jobs.pop(job_id, None)
+        self.actions.jobs = [words.job(one) for one in self._jobs.values()]
+
+    async def _delete(self, file_id: int) -> None:
+        await self._client.delete(file_id)
+        self._by_hand = False
+        self._soon.ask()
+
+    def _comment(self, text: Any) -> None:
+        if self._shown is not None:
+            self._tasks.also("comment", self._add_comment(self._shown["id"], str(text)))
+
+    def _uncomment(self, comment_id: Any) -> None:
+        self._tasks.also("comment", self._drop_comment(int(comment_id)))
+
+    async def _add_comment(self, file_id: int, text: str) -> None:
+        try:
+            await self._client.comment(file_id, text)
+        except ClientError as error:
+            self.comments.message = f"The comment was not kept: {error}"
+            return
+        self.comments.message = ""
+        self.comments.kept += 1
+        await self._read_comments()
+
+    async def _drop_comment(self, comment_id: int) -> None:
+        await self._client.uncomment(comment_id)
+        await self._read_comments()
+
+    async def _read_comments(self) -> None:
+        if self._shown is not None:
+            rows = await self._client.comments(self._shown["id"])
+            self.comments.comments = [dict(one) for one in rows]
+
+    async def _read_header(self) -> None:
+        if self._shown is None:
+            return
+        self.cards.name = self._shown["file_name"]
+        if not self.cards.unfolded:
+            self.cards.cards = []
+            return
+        self.cards.message = "Loading…"
+        self.cards.cards = words.cards(await self._client.header(self._shown["id"]))
+        self.cards.message = ""

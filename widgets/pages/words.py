@@ -1,0 +1,275 @@
+"""What a file is called on a page: rows, tabs, facts and actions from the catalogue's fields."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from goodman_live.widgets.client.records import DataType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from goodman_live.widgets.client.records import File, HeaderCard, Job
+
+_STATES = {
+    "new": ("new", "info"),
+    "waiting": ("waiting", "warn"),
+    "working": ("working", "info"),
+    "done": ("done", "good"),
+    "failed": ("failed", "bad"),
+}
+_GRADES = {"A": "good", "B": "good", "C": "warn", "D": "bad"}
+_STAGES = {
+    "shutter": "shutter closed",
+    "whole": "file whole",
+    "catalogued": "in the catalogue",
+    "reduce": "reduced",
+    "extract": "extracted",
+    "combine": "combined",
+    "calibrate_wavelength": "wavelength calibrated",
+    "wavelength": "wavelength calibrated",
+    "calibrate_flux": "flux calibrated",
+}
+_BLOCKS = {
+    "reduce": "Reduce",
+    "extract": "Extract target",
+    "wavelength": "Calibrate wavelength",
+    "calibrate_wavelength": "Calibrate wavelength",
+    "flux": "Calibrate flux",
+    "master_bias": "Master bias",
+    "master_flat": "Master flat",
+    "build_master_bias": "Master bias",
+    "build_master_flat": "Master flat",
+}
+
+
+def row(file: File) -> dict[str, Any]:
+    """Return a file as a row of the index."""
+    state, tone = _STATES.get(file.get("state", ""), ("", "plain"))
+    return {
+        "id": file["id"],
+        "name": file["file_name"],
+        "obstype": file.get("obstype", ""),
+        "object": file.get("object", ""),
+        "state": state,
+        "tone": tone,
+    }
+
+
+def is_aside(file: File) -> bool:
+    """Tell whether a product lies beside a step (a map of cosmic rays) and is not its result."""
+    return bool(file.get("role")) or file["file_name"].startswith("crmask_")
+
+
+def is_main(file: File) -> bool:
+    """Tell whether a file is the current result of a step, and so a tab."""
+    return bool(file.get("is_current", True)) and not is_aside(file)
+
+
+def tab_order(file: File) -> tuple[bool, bool, int, int, int]:
+    """Return the key by which tabs are sorted: current first, newest step first."""
+    return (
+        not file.get("is_current", True),
+        is_aside(file),
+        -int(file["data_type"]),
+        file.get("target") or 0,
+        -file["id"],
+    )
+
+
+def tab(file: File, siblings: Sequence[File]) -> dict[str, Any]:
+    """Return a related product as a tab; targets are named where there are several."""
+    label = DataType(file["data_type"]).label
+    if is_aside(file):
+        role = file.get("role") or "mask"
+        label = "Cosmic rays" if role == "mask" else f"{label} · {role}"
+    target = file.get("target")
+    several = any((one.get("target") or 1) > 1 for one in siblings)
+    if target and several:
+        label += f" · target {target}"
+    note = ""
+    if not file.get("is_current", True):
+        note = f"v{file.get('version', 1)}, replaced"
+    return {"id": file["id"], "label": label, "note": note, "name": file["file_name"]}
+
+
+def title(file: File) -> str:
+    """Return the title of a view, as the public service writes it."""
+    first = " ".join(part for part in (file.get("obstype"), file.get("object")) if part)
+    return " · ".join(part for part in (first, file.get("proposal_id")) if part)
+
+
+def facts(file: File, latency: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the facts under the tabs: name, value, more on hovering, tone."""
+    setup = " ".join(
+        str(part)
+        for part in (file.get("grating"), file.get("wavmode"), file.get("slit"))
+        if part and part not in {"NO_GRATING", "NO_MASK", "IMAGING"}
+    )
+    found = [
+        _fact("Type", file.get("obstype")),
+        _fact("Object", file.get("object")),
+        _fact("Proposal", file.get("proposal_id")),
+        _fact("Exposure", f"{file['exptime']:g} s" if file.get("exptime") is not None else ""),
+        _fact("Setup", setup or file.get("technique")),
+        _fact("Binning", file.get("binning")),
+        calibrations(file),
+        quality(file),
+        speed(latency),
+        _fact("Last modified", stamp(file.get("last_modified", ""))),
+    ]
+    return [fact for fact in found if fact is not None]
+
+
+def calibrations(file: File) -> dict[str, Any] | None:
+    """Return how close the calibrations match that a product was made with, and why."""
+    grade = str(file.get("grade") or "")
+    if not grade and not file.get("provisional"):
+        return None
+    more = [
+        f"{one.get('role', '')}: {one.get('file_name', '')}"
+        + "".join(f"\n   {reason}" for reason in one.get("reasons") or ())
+        for one in file.get("inputs") or ()
+    ]
+    value, tone = f"grade {grade}" if grade else "", _GRADES.get(grade, "plain")
+    if file.get("provisional"):
+        value, tone = ", ".join(part for part in (value, "provisional") if part), "warn"
+    return {"name": "Calibrations", "value": value, "more": "\n".join(more), "tone": tone}
+
+
+def quality(file: File) -> dict[str, Any] | None:
+    """Return the number that says most of a product's quality; the others on hovering."""
+    numbers: dict[str, Any] = file.get("quality") or {}
+    if not numbers:
+        return None
+    more = "\n".join(f"{name}: {_number(value)}" for name, value in numbers.items())
+    value, tone = "measured", "plain"
+    if "rms_aa" in numbers:
+        value = f"rms {numbers['rms_aa']:.3f} Å, {numbers.get('n_used', 0)} lines"
+        tone = "good" if numbers.get("trusted") else "bad"
+    elif "snr_median" in numbers:
+        value = f"S/N {numbers['snr_median']:.3g}"
+        tone = "good" if numbers["snr_median"] >= 3 else "warn"
+    elif "cosmic_rays" in numbers:
+        value = f"{numbers['cosmic_rays']} cosmic rays"
+    return {"name": "Quality", "value": value, "more": more, "tone": tone}
+
+
+def speed(latency: dict[str, str]) -> dict[str, Any] | None:
+    """Return how soon after the file was whole the last stage was reached."""
+    times = {
+        stage: datetime.fromisoformat(text)
+        for stage, text in latency.items()
+        if not stage.endswith(".event")
+    }
+    if "whole" not in times or len(times) == 1:
+        return None
+    begin = times["whole"]
+    steps = sorted(times.items(), key=lambda item: item[1])
+    last, end = steps[-1]
+    more = "\n".join(
+        f"{(at - begin).total_seconds():+.2f} s {_STAGES.get(name, name)}" for name, at in steps
+    )
+    value = f"{_STAGES.get(last, last)} after {(end - begin).total_seconds():.1f} s"
+    return {"name": "Latency", "value": value, "more": more, "tone": "plain"}
+
+
+def waits(file: File, shown: File) -> list[dict[str, str]]:
+    """Return what the frame waits for, or why it failed."""
+    lines = []
+    for one in (file, shown) if file["id"] != shown["id"] else (file,):
+        text, state = one.get("waits_for"), one.get("state")
+        if text:
+            lines.append({"text": str(text), "tone": "bad" if state == "failed" else "warn"})
+    lines += [{"text": str(text), "tone": "info"} for text in shown.get("messages") or []]
+    return lines
+
+
+def actions(file: File, download: str) -> list[dict[str, Any]]:
+    """Return the actions that fit a file; one that is not possible says why in ``reason``."""
+    found = [
+        {"key": "download", "label": "Download", "href": download, "reason": ""},
+        *_block_action(file),
+    ]
+    if file["data_type"] != DataType.RAW:
+        reason = "" if file.get("may_change") else "Only staff may delete what is shared."
+        found.append(
+            {
+                "key": "delete",
+                "label": "Delete product",
+                "reason": reason,
+                "confirm": f"Delete {file['file_name']}? The raw frame stays.",
+            }
+        )
+    return found
+
+
+def _block_action(file: File) -> Iterable[dict[str, Any]]:
+    kind, step = file.get("kind", ""), file["data_type"]
+    imaging = file.get("technique") == "Imaging"
+    if step == DataType.RAW:
+        reason = ""
+        if kind in {"bias", "flat", "dark"}:
+            reason = f"A {kind} frame is combined with others into a master."
+        yield {"key": "reduce", "label": "Reduce raw file", "main": True, "reason": reason}
+    elif step == DataType.REDUCED and not imaging:
+        reason = ""
+        if kind in {"arc", "focus"}:
+            reason = "An arc is extracted along the trace of each target that it calibrates."
+        yield {"key": "extract", "label": "Extract target", "main": True, "reason": reason}
+    elif step == DataType.EXTRACTED:
+        yield {"key": "wavelength", "label": "Calibrate wavelength", "main": True, "reason": ""}
+
+
+def cards(header: Sequence[HeaderCard]) -> list[dict[str, str]]:
+    """Return header cards as text, with what the catalogue uses instead and why."""
+    return [
+        {
+            "keyword": str(card.get("keyword", "")),
+            "value": _text(card["value"] if card.get("mended") is None else card["mended"]),
+            "comment": str(card.get("comment") or ""),
+            "found": _text(card.get("value")),
+            "reason": str(card.get("reason") or ""),
+        }
+        for card in header
+    ]
+
+
+def job(one: Job) -> dict[str, Any]:
+    """Return a job as the actions show it."""
+    status = one.get("status", "")
+    running = status in {"queued", "running"}
+    tone = {"failed": "bad", "done": "good"}.get(status, "info")
+    return {
+        "id": one["id"],
+        "label": _BLOCKS.get(one.get("block", ""), one.get("block", "Job")),
+        "message": one.get("message") or status,
+        "progress": float(one.get("progress") or 0.0),
+        "running": running,
+        "tone": tone,
+    }
+
+
+def stamp(text: str) -> str:
+    """Return an ISO time as ``2026-11-21 03:04:05 UTC``."""
+    return text.replace("T", " ")[:19] + " UTC" if text else ""
+
+
+def _fact(name: str, value: Any) -> dict[str, Any] | None:
+    return {"name": name, "value": str(value), "tone": "plain"} if value else None
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    # As FITS writes them.
+    return {True: "T", False: "F"}[value] if isinstance(value, bool) else str(value)
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list) and len(value) > 8:
+        return f"{len(value)} values"
+    return str(value)
