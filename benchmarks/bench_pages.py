@@ -1,0 +1,230 @@
+"""The pages through the Hub, in Chromium: how long until they are useful, and what they cost.
+
+Prints, as p50 and p95 over the repetitions: sign-in to the first useful page on a cold and on a
+warm user server; an event to its row and to its pixels on an open page; moving between frames;
+bytes on the page's socket per frame; memory of a page's kernel, at first and after many frames.
+
+    python benchmarks/bench_pages.py [--repeat 5] [--url http://127.0.0.1:8000 --data live]
+
+Without an address it starts a demonstration of its own, and waits until its night is reduced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import psutil
+from playwright.sync_api import sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
+
+PATIENCE_MS = 120_000
+
+
+@contextmanager
+def demonstration() -> Iterator[tuple[str, Path]]:
+    """Yield address and data folder of a demonstration whose night is reduced."""
+    with tempfile.TemporaryDirectory() as folder:
+        data, out = Path(folder) / "live", Path(folder) / "out"
+        command = [sys.executable, "-m", "goodman_live.hub.demo", "--data", str(data)]
+        with out.open("wb") as sink:
+            process = subprocess.Popen([*command, "--interval", "0.2"], stdout=sink, stderr=sink)
+        try:
+            while "The night is over" not in out.read_text():
+                if process.poll() is not None:
+                    sys.exit(out.read_text())
+                time.sleep(1)
+            found = re.search(r"http://127\.0\.0\.1:\d+", out.read_text())
+            assert found is not None
+            settle(found[0])
+            yield found[0], data
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(120)
+
+
+def settle(url: str) -> None:
+    """Wait until nothing has been queued for a while."""
+    quiet = 0
+    while quiet < 5:
+        answer = httpx.get(f"{url}/services/goodman/api/", trust_env=False, timeout=60).json()
+        quiet = quiet + 1 if not answer["queue"] else 0
+        time.sleep(1)
+
+
+def show(name: str, values: list[float], unit: str) -> None:
+    """Print median and 95th percentile."""
+    ordered = sorted(values)
+    worst = ordered[min(len(ordered) - 1, round(0.95 * (len(ordered) - 1)))]
+    middle = statistics.median(ordered)
+    print(f"{name:<52} p50 {middle:8.2f}  p95 {worst:8.2f} {unit}  (n={len(ordered)})")
+
+
+def enter(page: Page, url: str, name: str, password: str) -> float:
+    """Sign in; return the seconds until rows can be chosen."""
+    page.goto(url)
+    page.get_by_label("User name or e-mail").fill(name)
+    page.get_by_label("Password").fill(password)
+    begin = time.monotonic()
+    page.keyboard.press("Enter")
+    page.locator(".gl-row").first.wait_for(timeout=PATIENCE_MS)
+    return time.monotonic() - begin
+
+
+def leave(page: Page) -> None:
+    """Sign out, which stops the user's server."""
+    page.get_by_role("link", name="Sign out").click()
+    page.get_by_text("You are signed out").wait_for(timeout=PATIENCE_MS)
+
+
+def open_pages(browser: Browser, url: str, password: str, repeat: int) -> None:
+    """Measure sign-in to useful page, cold and warm."""
+    cold, warm = [], []
+    for _ in range(repeat):
+        context = browser.new_context()
+        page = context.new_page()
+        cold.append(enter(page, url, "observer", password))
+        begin = time.monotonic()
+        page.reload(wait_until="commit")
+        page.locator(".gl-row").first.wait_for(timeout=PATIENCE_MS)
+        warm.append(time.monotonic() - begin)
+        leave(page)
+        context.close()
+    show("sign-in to useful page, server not running", cold, "s")
+    show("page to useful page, server running", warm, "s")
+
+
+def arrivals(page: Page, data: Path, repeat: int) -> None:
+    """Measure a frame that lands in the watch folder until its row is on the open page."""
+    source = max((data / "night" / "RAW").glob("*SN2026abc*.fits"))
+    rows = []
+    for number in range(repeat):
+        stem = f"{int(time.time()) % 10**6:06d}{number}"
+        # One byte of its pixels differs: the same frame twice is one row.
+        content = bytearray(source.read_bytes())
+        content[-4000:-3990] = f"{stem:>10}"[:10].encode()
+        name = f"{stem}_{re.sub('^[0-9]+_', '', source.name)}"
+        target = data / "raw" / name
+        target.write_bytes(content)
+        begin = time.monotonic()
+        page.locator(".gl-row", has_text=stem).first.wait_for(timeout=PATIENCE_MS)
+        rows.append(time.monotonic() - begin)
+    show("file whole in the watch folder to its row", rows, "s")
+
+
+def moves(page: Page, repeat: int) -> None:
+    """Measure a choice in the index until its picture is drawn; count bytes on the socket."""
+    received = [0]
+    page.on(
+        "websocket",
+        lambda socket: socket.on(
+            "framereceived", lambda data: received.__setitem__(0, received[0] + len(data))
+        ),
+    )
+    page.reload()
+    page.locator(".gl-row").first.wait_for(timeout=PATIENCE_MS)
+    page.locator(".bqplot:visible").first.wait_for(timeout=PATIENCE_MS)
+    page.wait_for_timeout(2000)
+    picture = (
+        "() => [...document.querySelectorAll('.bqplot image, .bqplot path.line')]"
+        ".map((e) => e.getAttribute('href') || e.getAttribute('xlink:href') "
+        "|| e.getAttribute('d')).join()"
+    )
+    took, sizes = [], []
+    rows = page.locator(".gl-row")
+    for number in range(1, repeat + 1):
+        before, begin_bytes = page.evaluate(picture), received[0]
+        row = rows.nth(number % rows.count())
+        begin = time.monotonic()
+        row.click()
+        page.wait_for_function(
+            f"(before) => ({picture})() !== before", arg=before, timeout=PATIENCE_MS
+        )
+        took.append(time.monotonic() - begin)
+        page.wait_for_timeout(700)
+        sizes.append((received[0] - begin_bytes) / 1e6)
+    show("choice of another frame to its pixels", took, "s")
+    show("received on the socket per frame", sizes, "MB")
+
+
+def kernels() -> list[psutil.Process]:
+    """Return the kernels of pages that run on this machine."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = " ".join(process.info["cmdline"] or ())
+        if "ipykernel_launcher" in words:
+            found.append(process)
+    return found
+
+
+def memory(page: Page, repeat: int) -> None:
+    """Measure the kernel's memory, and what many frames add to it."""
+    before = {process.pid for process in kernels()}
+    page.reload()
+    page.locator(".bqplot:visible").first.wait_for(timeout=PATIENCE_MS)
+    page.wait_for_timeout(2000)
+    new = [process for process in kernels() if process.pid not in before]
+    if not new:
+        print("memory of a page's kernel: it runs as another account and cannot be seen")
+        return
+    kernel = new[-1]
+    first = kernel.memory_full_info().uss / 1e6
+    rows = page.locator(".gl-row")
+    for number in range(repeat):
+        rows.nth(number % rows.count()).click()
+        page.wait_for_timeout(150)
+    page.wait_for_timeout(2000)
+    last = kernel.memory_full_info().uss / 1e6
+    print(f"{'memory of a page (kernel, unshared)':<52} {first:8.1f} MB")
+    print(f"{f'the same after {repeat} frames':<52} {last:8.1f} MB")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url", default="")
+    parser.add_argument("--data", type=Path, default=Path("live"))
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--frames", type=int, default=100)
+    given = parser.parse_args()
+    if given.url:
+        run(given.url, given.data, given.repeat, given.frames)
+        return
+    with demonstration() as (url, data):
+        run(url, data, given.repeat, given.frames)
+
+
+def run(url: str, data: Path, repeat: int, frames: int) -> None:
+    """Measure everything on one Hub."""
+    password = json.loads((data / "accounts.json").read_text())["observer"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-quic"]
+        )
+        open_pages(browser, url, password, repeat)
+        page = browser.new_page()
+        enter(page, url, "observer", password)
+        moves(page, repeat)
+        arrivals(page, data, repeat)
+        memory(page, frames)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
