@@ -68,6 +68,8 @@ class User(Base):
     password_hash: Mapped[str] = mapped_column(String(255), default="")
     password_changed: Mapped[datetime | None]
     options: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    notifications: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """Letters that the user chose or refused, by kind; a kind that is absent takes its default."""
     date_joined: Mapped[datetime] = mapped_column(default=utc_now)
     last_login: Mapped[datetime | None]
 
@@ -132,6 +134,8 @@ class OutgoingMail(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     kind: Mapped[str] = mapped_column(String(16))
     """See `goodman_live.hub.mail.letters.Kind`."""
+    about: Mapped[str] = mapped_column(String(120), default="")
+    """Proposal of a letter that gathers what happens, while it waits; empty for every other."""
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """What the letter says; emptied once it is sent."""
     state: Mapped[str] = mapped_column(String(8), default="waiting")
@@ -143,12 +147,22 @@ class OutgoingMail(Base):
     """Why the last try failed."""
 
 
+class MailMark(Base):
+    """How far the events of the catalogue were looked at for letters; one row."""
+
+    __tablename__ = "mail_marks"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    last_event: Mapped[int] = mapped_column(default=0)
+
+
 class Partner(Base):
     """An institution that holds observing time; staff edit the list."""
 
     __tablename__ = "partners"
 
-    name: Mapped[str] = mapped_column(String(80), primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(80), unique=True)
 
 
 class Semester(Base):
@@ -156,6 +170,7 @@ class Semester(Base):
 
     __tablename__ = "semesters"
 
-    name: Mapped[str] = mapped_column(String(16), primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(16), unique=True)
     first_night: Mapped[date]
     last_night: Mapped[date]

@@ -9,6 +9,9 @@ from goodman_live.hub.accounts.errors import AccountError
 MAX_USERNAME = 24
 """Longest user name: with the prefix ``goodman-`` it is still a valid system account (32)."""
 
+MAX_NAME = 150
+"""Longest first or last name."""
+
 _USERNAME = re.compile(r"[a-z][a-z0-9]*(?:[._-][a-z0-9]+)*")
 # A local part and a domain with a dot; quoted local parts are not worth their trouble.
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
@@ -69,3 +72,25 @@ def check_email(email: str) -> str:
             field="email",
         )
     return email.lower()
+
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+"""Control characters, and those that are invisible or turn the direction of writing."""
+
+
+def check_name(name: str, field: str) -> str:
+    """Return a person's first or last name on one line, or raise.
+
+    Raises
+    ------
+    AccountError
+        If it is too long or holds what is no text of one line.
+    """
+    name = name.strip()
+    if len(name) > MAX_NAME or _UNPRINTABLE.search(name):
+        raise AccountError(
+            f"{name[:40]!r} cannot be a name.",
+            remedy=f"One line of at most {MAX_NAME} characters.",
+            field=field,
+        )
+    return name

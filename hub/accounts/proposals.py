@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 
 from goodman_live.hub.accounts.errors import AccountError, NotAllowedError, TakenError
+from goodman_live.hub.accounts.lists import check_semester, current_semester
 from goodman_live.hub.accounts.models import Proposal, User
 from goodman_live.hub.accounts.names import check_email
-from goodman_live.hub.accounts.users import create_user, find_by_email, suggest_username
+from goodman_live.hub.accounts.users import find_by_email, new_user, suggest_username
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy.orm import Session
 
 NO_TITLE = "Title not provided"
@@ -51,23 +53,27 @@ def is_usual(soar_id: str) -> bool:
     return soar_id in SHARED or _USUAL.fullmatch(soar_id) is not None
 
 
-def semester_of(when: datetime) -> str:
-    """Return the semester of a date, such as ``2026B``: A is February to July."""
-    if when.month == 1:
-        return f"{when.year - 1}B"
-    return f"{when.year}{'A' if when.month <= 7 else 'B'}"
-
-
 def next_soar_id(session: Session, semester: str | None = None) -> str:
     """Return the id to propose for a new proposal: ``SOAR2026B-013`` after twelve others."""
-    semester = semester or semester_of(datetime.now(UTC))
+    semester = semester or current_semester()
     prefix = f"SOAR{semester}-"
     taken = session.scalars(select(Proposal.soar_id).where(Proposal.soar_id.startswith(prefix)))
     numbers = [int(tail) for soar_id in taken if (tail := soar_id[len(prefix) :]).isdigit()]
     return f"{prefix}{max(numbers, default=0) + 1:03d}"
 
 
-def create_proposal(
+def create_proposal(session: Session, *, soar_id: str, **facts: Any) -> Proposal:
+    """Make a proposal, as `new_proposal`, and commit it."""
+    try:
+        proposal = new_proposal(session, soar_id=soar_id, **facts)
+        session.commit()
+    except IntegrityError as error:  # two requests at the same moment
+        session.rollback()
+        raise TakenError(f"The proposal {soar_id!r} exists.", field="soar_id") from error
+    return proposal
+
+
+def new_proposal(
     session: Session,
     *,
     soar_id: str,
@@ -78,37 +84,34 @@ def create_proposal(
     public_date: datetime | None = None,
     by: User | None = None,
 ) -> Proposal:
-    """Make a proposal and commit it; frames that carry its id already belong to it.
+    """Make a proposal; frames that carry its id already belong to it. The caller commits.
 
     Raises
     ------
     AccountError
-        A bad or taken SOAR id, or made by someone who is not staff.
+        A bad or taken SOAR id, an unknown semester, or made by someone who is not staff.
     """
-    if by is not None and not by.is_staff:
+    if by is not None and not (by.is_staff and by.is_active):
         raise NotAllowedError("Only staff make proposals.")
     soar_id = check_soar_id(soar_id)
     if find_proposal(session, soar_id) is not None:
         raise TakenError(f"The proposal {soar_id!r} exists.", field="soar_id")
     proposal = Proposal(
         soar_id=soar_id,
-        semester=semester or _semester_in(soar_id),
+        semester=check_semester(session, semester or semester_in(soar_id)),
         title=title.strip() or NO_TITLE,
         abstract=abstract.strip() or NO_ABSTRACT,
         pi=pi,
         public_date=public_date,
     )
     session.add(proposal)
-    try:
-        session.commit()
-    except IntegrityError as error:
-        session.rollback()
-        raise TakenError(f"The proposal {soar_id!r} exists.", field="soar_id") from error
+    session.flush()
     return proposal
 
 
-def _semester_in(soar_id: str) -> str:
-    found = re.search(r"\d{4}[AB](?=-)", soar_id)
+def semester_in(soar_id: str) -> str:
+    """Return the semester that a SOAR id names, empty if it names none."""
+    found = re.search(r"(?:19|20)\d\d[AB](?=-)", soar_id)
     return found[0] if found else ""
 
 
@@ -150,7 +153,22 @@ def may_manage(proposal: Proposal, user: User) -> bool:
 def add_collaborator(
     session: Session, proposal: Proposal, email: str, *, by: User | None
 ) -> tuple[User, bool]:
-    """Add the person with this e-mail, and commit; an unknown e-mail becomes a new user.
+    """Add the person with this e-mail, as `join`, and commit."""
+    try:
+        joined = join(session, proposal, email, by=by)
+        session.commit()
+    except IntegrityError as error:  # two requests at the same moment
+        session.rollback()
+        raise TakenError(
+            "This person was added a moment ago.", remedy="Look again.", field="email"
+        ) from error
+    return joined
+
+
+def join(
+    session: Session, proposal: Proposal, email: str, *, by: User | None
+) -> tuple[User, bool]:
+    """Add the person with this e-mail; an unknown e-mail becomes a new user. No commit.
 
     Returns
     -------
@@ -167,10 +185,10 @@ def add_collaborator(
     user = find_by_email(session, email)
     new = user is None
     if user is None:
-        user = create_user(session, username=suggest_username(session, email), email=email)
+        user = new_user(session, username=suggest_username(session, email), email=email)
     if user.id != proposal.pi_id and user not in proposal.collaborators:
         proposal.collaborators.append(user)
-        session.commit()
+        session.flush()
     return user, new
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
@@ -16,8 +16,14 @@ from goodman_live.hub.accounts.errors import (
     TakenError,
     WrongPasswordError,
 )
+from goodman_live.hub.accounts.lists import check_partner
 from goodman_live.hub.accounts.models import User, utc_now
-from goodman_live.hub.accounts.names import MAX_USERNAME, check_email, check_username
+from goodman_live.hub.accounts.names import (
+    MAX_USERNAME,
+    check_email,
+    check_name,
+    check_username,
+)
 from goodman_live.hub.accounts.passwords import (
     check_password,
     hash_password,
@@ -58,7 +64,20 @@ def find_by_email(session: Session, email: str) -> User | None:
     return session.scalar(select(User).where(func.lower(User.email) == email.strip().lower()))
 
 
-def create_user(
+def create_user(session: Session, *, username: str, email: str, **facts: Any) -> User:
+    """Make an account, as `new_user`, and commit it."""
+    try:
+        user = new_user(session, username=username, email=email, **facts)
+        session.commit()
+    except IntegrityError as error:  # two requests at the same moment
+        session.rollback()
+        raise TakenError(
+            "This user name or e-mail was taken a moment ago.", field="username"
+        ) from error
+    return user
+
+
+def new_user(
     session: Session,
     *,
     username: str,
@@ -71,7 +90,7 @@ def create_user(
     is_superuser: bool = False,
     by: User | None = None,
 ) -> User:
-    """Make an account and commit it.
+    """Make an account; the caller commits.
 
     Parameters
     ----------
@@ -83,26 +102,26 @@ def create_user(
         Checked against the four rules; without one nobody can sign in until a one-time link
         has been used.
     first_name, last_name, partner : str
-        Personal information.
+        Personal information; the partner is one of the list.
     is_staff, is_superuser : bool
         Rights; a superuser is staff.
     by : User, optional
-        Who asks; None is the operator's own command line.
+        Who asks; None is the operator's own command line, or who may add collaborators.
 
     Raises
     ------
     AccountError
-        A bad user name or e-mail, or one that is taken; a weak password; staff made by anyone
-        but a superuser.
+        A bad user name or e-mail, or one that is taken; an unknown partner; a weak password;
+        staff made by anyone but a superuser.
     """
-    if (is_staff or is_superuser) and by is not None and not by.is_superuser:
+    if (is_staff or is_superuser) and by is not None and not (by.is_superuser and by.is_active):
         raise NotAllowedError("Staff can only be added by a superuser.", field="is_staff")
     user = User(
         username=check_username(username),
         email=check_email(email),
-        first_name=first_name.strip(),
-        last_name=last_name.strip(),
-        partner=partner.strip(),
+        first_name=check_name(first_name, "first_name"),
+        last_name=check_name(last_name, "last_name"),
+        partner=check_partner(session, partner),
         is_staff=is_staff or is_superuser,
         is_superuser=is_superuser,
     )
@@ -113,13 +132,7 @@ def create_user(
     if password is not None:
         _give_password(user, password)
     session.add(user)
-    try:
-        session.commit()
-    except IntegrityError as error:  # two requests at the same moment
-        session.rollback()
-        raise TakenError(
-            "This user name or e-mail was taken a moment ago.", field="username"
-        ) from error
+    session.flush()
     return user
 
 

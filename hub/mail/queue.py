@@ -24,20 +24,25 @@ KEPT = timedelta(days=30)
 """How long is known that a letter was sent or given up."""
 RESET_PAUSE = timedelta(minutes=5)
 """One letter about a forgotten password in this time, however often it is asked for."""
-CHOSEN = frozenset({Kind.ADDED, Kind.FAILED, Kind.PRODUCT})
-"""Kinds that a user may choose: ``options["mail"]`` is a list of them."""
-BY_DEFAULT = frozenset({Kind.ADDED})
-"""Those chosen by who has chosen nothing."""
+CHOICES: dict[Kind, tuple[str, bool]] = {
+    Kind.ADDED: ("added_to_proposal", True),
+    Kind.FAILED: ("failed_job", False),
+    Kind.PRODUCT: ("new_product", False),
+}
+"""Kinds that a user may choose: their name in ``User.notifications``, and the default."""
+
+
+def choices_of(user: User) -> dict[str, bool]:
+    """Return by name which letters `user` has chosen, defaults included."""
+    kept = user.notifications or {}
+    return {name: bool(kept.get(name, usual)) for name, usual in CHOICES.values()}
 
 
 def wants(user: User, kind: Kind) -> bool:
     """Tell whether `user` is to be sent letters of `kind`."""
     if not user.is_active:
         return False
-    if kind not in CHOSEN:
-        return True
-    found = (user.options or {}).get("mail")
-    return kind in (found if isinstance(found, list) else BY_DEFAULT)
+    return kind not in CHOICES or choices_of(user)[CHOICES[kind][0]]
 
 
 def ask_for(session: Session, user: User, kind: Kind, **values: Any) -> OutgoingMail | None:

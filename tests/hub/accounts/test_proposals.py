@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from goodman_live.hub.accounts.errors import AccountError, NotAllowedError, TakenError
+from goodman_live.hub.accounts.lists import semester_of
 from goodman_live.hub.accounts.proposals import (
     NO_ABSTRACT,
     NO_TITLE,
@@ -18,7 +19,6 @@ from goodman_live.hub.accounts.proposals import (
     member_soar_ids,
     next_soar_id,
     remove_collaborator,
-    semester_of,
 )
 from goodman_live.hub.accounts.users import create_user, switch_off
 

@@ -137,14 +137,17 @@ def test_a_forgotten_password_is_one_letter_however_often_it_is_asked_for(sessio
 
 
 @pytest.mark.parametrize(
-    ("options", "wanted"),
+    ("notifications", "wanted"),
     [
         ({}, {"added"}),
-        ({"mail": []}, set()),
-        ({"mail": ["failed", "product"]}, {"failed", "product"}),
+        ({"added_to_proposal": False}, set()),
+        (
+            {"added_to_proposal": False, "failed_job": True, "new_product": True},
+            {"failed", "product"},
+        ),
     ],
 )
-def test_users_choose_what_they_are_sent(session, sam, options, wanted):
-    sam.options = options
-    assert {kind.value for kind in queue.CHOSEN if queue.wants(sam, kind)} == wanted
+def test_users_choose_what_they_are_sent(session, sam, notifications, wanted):
+    sam.notifications = notifications
+    assert {kind.value for kind in queue.CHOICES if queue.wants(sam, kind)} == wanted
     assert queue.wants(sam, Kind.RESET)

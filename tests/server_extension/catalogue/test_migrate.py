@@ -5,10 +5,12 @@ import threading
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import select, text
 
+from goodman_live.hub.accounts.models import Partner
 from goodman_live.server_extension.catalogue.database import Catalogue
 from goodman_live.server_extension.catalogue.migrate import migrate, revisions
-from goodman_live.server_extension.catalogue.models import Base
+from goodman_live.server_extension.catalogue.models import Base, Proposal, User
 
 
 @pytest.mark.parametrize("start", [None, *revisions()])
@@ -44,3 +46,36 @@ def test_two_services_may_start_together(database_url):
     for thread in threads:
         thread.join()
     assert faults == []
+
+
+def test_people_keep_what_they_have(database_url):
+    migrate(database_url, "0002")
+    rows = (
+        (
+            "INSERT INTO users (id, username, email, first_name, last_name, partner, is_staff,"
+            " is_superuser, is_active, password_hash, options, date_joined) VALUES (1, 'vera',"
+            " 'vera@example.org', '', '', 'Carnegie', false, false, true, 'hash',"
+            """ '{"mail": ["product"], "data": {"map": "viridis"}}', '2026-01-01 00:00:00+00:00')"""
+        ),
+        (
+            "INSERT INTO proposals (id, soar_id, semester, title, abstract, pi_id, settings, created)"
+            " VALUES (1, 'SOAR2026A-001', '2026A', '', '', 1, '{}', '2026-01-01 00:00:00+00:00')"
+        ),
+        "INSERT INTO proposal_collaborators (proposal_id, user_id) VALUES (1, 1)",
+        "INSERT INTO partners (name) VALUES ('Elsewhere')",
+    )
+    catalogue = Catalogue(database_url)
+    with catalogue.engine.begin() as connection:
+        for row in rows:
+            connection.execute(text(row))
+    migrate(database_url)
+    with catalogue.read() as session:
+        vera = session.scalars(select(User)).one()
+        assert vera.password_hash == "hash"
+        assert vera.options == {"data": {"map": "viridis"}}
+        assert vera.notifications["new_product"]
+        assert not vera.notifications["added_to_proposal"]
+        assert [proposal.soar_id for proposal in vera.proposals] == ["SOAR2026A-001"]
+        assert session.scalars(select(Proposal)).one().pi is vera
+        assert {"Carnegie", "Elsewhere", "NOIRLab"} <= set(session.scalars(select(Partner.name)))
+    catalogue.close()
