@@ -22,6 +22,8 @@ from goodman_live.pipeline.core.grating import AXIS_COLUMN, HALF_SPAN
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from goodman_live.pipeline.core.grating import Dispersion
+
 ORDER = 6
 """Highest Legendre polynomial."""
 _WIDTHS = np.array([200.0, 0.01 * HALF_SPAN, 0.8, 0.8, 0.35, 0.2, 0.1])
@@ -29,7 +31,7 @@ _WIDTHS = np.array([200.0, 0.01 * HALF_SPAN, 0.8, 0.8, 0.35, 0.2, 0.1])
 
 Reference arcs depart from the two-parameter model by 0.2 columns as a rule and 1.5 at worst.
 """
-_AMPLITUDES = ((0.1, 0.25), (0.25, 0.3), (0.6, 0.3), (1.5, 0.14), (4.0, 0.01))
+_AMPLITUDES = ((0.03, 0.2), (0.1, 0.3), (0.25, 0.25), (0.6, 0.17), (1.5, 0.07), (4.0, 0.01))
 """Scales of the higher coefficients, and the prior share of each."""
 _SCATTERS = (0.002, 0.005, 0.01, 0.02, 0.035, 0.06, 0.1, 0.2, 0.4)
 _OFFSETS = ((0.001, 0.8), (0.03, 0.07), (0.1, 0.07), (0.3, 0.06))
@@ -39,6 +41,13 @@ _STRAY, _STRAY_PX, _WEIGHTY = 0.03, 0.3, 6
 """Prior share of lines pulled by what is not seen, how far, and how many of the lines that
 weigh most are tried as such. A line at the end is hardly contradicted by the others, so it must
 be doubted beforehand."""
+_CHANCE_PX, _TRUSTED_PX = 2.0, 0.07
+"""Of a list whose errors are stated: how far strays fall, which are no lines of the lamp at all,
+and how much scatter beyond the stated errors is believed."""
+_SLIDES, _LEAST_SLIDE = 60.0, 0.02
+"""How far images slide on the detector, and the difference it must make to be considered."""
+_TAIL = 0.01
+"""Share of the evidence that is left out of the stated width."""
 _FOCUS_CHANGE, _FOCUS_LINES = 1.3, 8
 """Ratio of widest to sharpest line, and number of lines, from which defocus is considered."""
 
@@ -47,6 +56,33 @@ def legendre(column: ArrayLike) -> NDArray[np.float64]:
     """Return P0 to P6 at unbinned columns, shape (..., 7)."""
     t = (np.asarray(column, dtype=float) - AXIS_COLUMN) / HALF_SPAN
     return np.polynomial.legendre.legvander(t, ORDER).reshape((*t.shape, ORDER + 1))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slide:
+    """Light moved across the detector instead of turned about the grating.
+
+    A camera at another angle bends the axis a little differently than an image that slid on the
+    detector: by 0.3 columns at the ends for a shift of 60.
+    """
+
+    coefficients: NDArray[np.float64]
+    """Legendre coefficients of the difference, unbinned columns, shape (7,)."""
+    share: float
+    """Prior probability that light slid."""
+
+
+def slide_of(prior: Dispersion, shift: float, stretch: float) -> Slide:
+    """Return how a slide by `shift` differs from the turn that `prior.moved` makes of it."""
+    column = AXIS_COLUMN + np.linspace(-1.0, 1.0, 33) * HALF_SPAN
+    start = prior.column(prior.moved(shift, stretch).wavelength(column))
+    slid = AXIS_COLUMN + (start - AXIS_COLUMN) * (1 + stretch) + shift
+    inside = np.isfinite(slid)
+    if inside.sum() <= ORDER + 1:
+        return Slide(np.zeros(ORDER + 1), 0.0)
+    difference = (slid - column)[inside]
+    coefficients = np.linalg.lstsq(legendre(column[inside]), difference, rcond=None)[0]
+    return Slide(coefficients, 0.5 * float(np.exp(-0.5 * (shift / _SLIDES) ** 2)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +116,8 @@ class Departure:
     """Effective number of fitted parameters."""
     stray: int | None
     """Line that is more likely pulled astray than not, if there is one."""
+    slide: Slide | None = None
+    """The other way that light may have moved, which the fit considered."""
 
     def at(self, column: ArrayLike) -> NDArray[np.float64]:
         """Return the departure at columns predicted by the grating equation."""
@@ -126,6 +164,8 @@ def fit_departure(
     lamp: NDArray[np.str_],
     fwhm: NDArray[np.float64] | None = None,
     *,
+    slide: Slide | None = None,
+    stated: bool = False,
     doubting: bool = True,
 ) -> Departure:
     """Fit the departures of matched lines from the grating equation.
@@ -143,6 +183,10 @@ def fit_departure(
     fwhm : ndarray of float64, optional
         Widths of the lines, shape (n,). A lamp that fills the pupil off-centre is displaced in
         proportion to the defocus, so where the focus varies this is tried as well.
+    slide : Slide, optional
+        What it means for the axis if light slid instead of turned; the evidence decides.
+    stated : bool
+        The errors came with a list of lines, which may hold some that are none of the lamp's.
     doubting : bool
         Consider of the lines that weigh most that each may be pulled astray.
     """
@@ -153,12 +197,17 @@ def fit_departure(
         share = np.interp(predicted, *blur)
         own = np.stack([lamp == name for name in lamps], axis=1).astype(float)
         design = np.hstack([design, own, own * share[:, None]])
-    first = _all_runs(design, departure, sigma, len(lamps))
+    means = _means(design.shape[1], slide)
+    belief = -np.array(_SCATTERS) / _TRUSTED_PX * stated
+    first = _all_runs(design, departure, sigma, len(lamps), means, belief)
     tried = _weightiest(design, sigma, first) if doubting else []
-    every = [first] + [_all_runs(design, departure, _without(sigma, k), len(lamps)) for k in tried]
+    far = _CHANCE_PX if stated else _STRAY_PX
+    every = [first] + [
+        _all_runs(design, departure, _without(sigma, k, far), len(lamps), means, belief)
+        for k in tried
+    ]
     runs = _joined(every, [0.0] + [np.log(_STRAY / (1 - _STRAY))] * len(tried))
-    weight = np.exp(runs.evidence - runs.evidence.max())
-    weight /= weight.sum()
+    weight = _without_tail(np.exp(runs.evidence - runs.evidence.max()))
     mean = weight @ runs.mean
     apart = runs.mean - mean
     covariance = np.einsum("m,mij->ij", weight, runs.covariance)
@@ -168,7 +217,7 @@ def fit_departure(
     guilty = int(np.argmax(guilt))
     stray = tried[guilty - 1] if guilty and guilt[guilty] > 0.5 else None
     doubted = best // len(first.evidence)
-    noise = _without(sigma, tried[doubted - 1]) if doubted else sigma
+    noise = _without(sigma, tried[doubted - 1], far) if doubted else sigma
     noise = np.hypot(noise, runs.scatter[best])
     leverage = np.einsum("ij,jk,ik->i", design, runs.covariance[best], design) / noise**2
     leverage = np.clip(leverage, 0, 0.999)
@@ -187,7 +236,30 @@ def fit_departure(
         left_out_sigma=noise / np.sqrt(1 - leverage),
         freedom=float(leverage.sum()),
         stray=stray,
+        slide=slide,
     )
+
+
+def _means(size: int, slide: Slide | None) -> list[tuple[NDArray[np.float64], float]]:
+    """Return prior means of all coefficients, with the share of each."""
+    turned = np.zeros(size)
+    if slide is None or np.abs(slide.coefficients[2:]).max() < _LEAST_SLIDE:
+        return [(turned, 1.0)]
+    slid = np.concatenate([slide.coefficients, np.zeros(size - ORDER - 1)])
+    return [(turned, 1 - slide.share), (slid, max(slide.share, 1e-12))]
+
+
+def _without_tail(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the shares of runs without the least likely, which together hold a hundredth.
+
+    What is a hundred times less likely would else make up most of the stated width.
+    """
+    order = np.argsort(weight)
+    tail = np.cumsum(weight[order]) < _TAIL * weight.sum()
+    weight = weight.copy()
+    weight[order[tail]] = 0.0
+    result: NDArray[np.float64] = weight / weight.sum()
+    return result
 
 
 def _weightiest(design: NDArray[np.float64], sigma: NDArray[np.float64], runs: _Runs) -> list[int]:
@@ -199,10 +271,10 @@ def _weightiest(design: NDArray[np.float64], sigma: NDArray[np.float64], runs: _
     return [int(k) for k in np.argsort(-leverage)[:count]]
 
 
-def _without(sigma: NDArray[np.float64], index: int) -> NDArray[np.float64]:
-    """Return the errors with one line taken for astray."""
+def _without(sigma: NDArray[np.float64], index: int, far: float) -> NDArray[np.float64]:
+    """Return the errors with one line taken for astray by `far`."""
     out = sigma.copy()
-    out[index] = np.hypot(out[index], _STRAY_PX)
+    out[index] = np.hypot(out[index], far)
     return out
 
 
@@ -220,26 +292,34 @@ def _all_runs(
     departure: NDArray[np.float64],
     sigma: NDArray[np.float64],
     lamps: int,
+    means: list[tuple[NDArray[np.float64], float]],
+    belief: NDArray[np.float64],
 ) -> _Runs:
     scatter = np.array(_SCATTERS)
     weight = 1 / (sigma**2 + scatter[:, None] ** 2)
     normal = np.einsum("ni,sn,nj->sij", design, weight, design, optimize=True)
-    pull = np.einsum("ni,sn->si", design, weight * departure)
-    fixed = np.sum(weight * departure**2 - np.log(weight), axis=1)
     width, share = _prior_widths(lamps)
     count, size = width.shape
     precision = normal[:, None] + np.eye(size) / width[:, None, :] ** 2
     covariance = np.linalg.inv(precision)
-    mean = np.einsum("saij,sj->sai", covariance, pull)
     logdet = np.linalg.slogdet(precision)[1] + 2 * np.log(width).sum(axis=1)
-    evidence = -0.5 * (fixed[:, None] - np.einsum("si,sai->sa", pull, mean) + logdet)
-    evidence += np.log(share)
-    return _Runs(
-        evidence.ravel(),
-        mean.reshape(-1, size),
-        covariance.reshape(-1, size, size),
-        np.repeat(scatter, count),
-    )
+    runs = []
+    for middle, part in means:
+        rest = departure - design @ middle
+        pull = np.einsum("ni,sn->si", design, weight * rest)
+        fixed = np.sum(weight * rest**2 - np.log(weight), axis=1)
+        mean = np.einsum("saij,sj->sai", covariance, pull)
+        evidence = -0.5 * (fixed[:, None] - np.einsum("si,sai->sa", pull, mean) + logdet)
+        evidence += belief[:, None] + np.log(share) + np.log(part)
+        runs.append(
+            _Runs(
+                evidence.ravel(),
+                mean.reshape(-1, size) + middle,
+                covariance.reshape(-1, size, size),
+                np.repeat(scatter, count),
+            )
+        )
+    return runs[0] if len(runs) == 1 else _joined(runs, [0.0] * len(runs))
 
 
 def _prior_widths(lamps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

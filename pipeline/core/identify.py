@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import median_filter
 
-from goodman_live.pipeline.core.departure import Departure, fit_departure
+from goodman_live.pipeline.core.departure import Departure, Slide, fit_departure, slide_of
 from goodman_live.pipeline.core.match import assign
 
 if TYPE_CHECKING:
@@ -22,12 +22,17 @@ _LIKELY = 0.3
 """Lines with this chance to show explain a blend."""
 _UNEXPECTED = 0.05
 """Lines with a smaller chance to show are named but not used."""
-_OUTLIER = 3.7
-"""Leave-one-out residual in sigma beyond which a line is left out."""
+_OUTLIER, _OUTLIER_STATED = 3.7, 3.2
+"""Leave-one-out residual in sigma beyond which a line is left out; where the errors came with
+the lines, what lies further is more likely a stray than a line of the lamp."""
 _BLEND_LIMIT = 0.15
 """A possible pull of unresolved neighbours above this many columns keeps a line out."""
 _UNCERTAIN, _ENOUGH = 0.1, 8
 """Centres worse than this many binned pixels are not needed where so many better lines exist."""
+_FEW = 4
+"""Lines of a bare list that are enough to leave the unlikely ones out."""
+_FLOOR = 0.02
+"""Lines never agree better than this many columns."""
 _SHARE_OF_ALLOWANCE = 0.62
 """Width of (measured less true) / stated of the centres of 7700 simulated lines: 0.58 unbinned,
 0.70 and 0.80 binned."""
@@ -152,6 +157,7 @@ def identify(
     predicted = within[inside]
     start = candidate.columns(prior.column(lines.wavelength))
     pulls = _pulls(seen, lines, start)
+    slide = slide_of(prior, candidate.shift, candidate.stretch)
     departure: Departure | None = None
     pairs: list[tuple[int, int]] = []
     kept: list[tuple[int, int]] = []
@@ -159,12 +165,12 @@ def identify(
         expected = start if departure is None else _expected(predicted, departure, lines)
         tolerance = _tolerance(seen, departure, predicted, expected)
         before, pairs = pairs, assign(seen.column, expected, lines.chance, tolerance)
-        departure, kept = _fit_robustly(seen, lines, predicted, pairs, pulls)
+        departure, kept = _fit_robustly(seen, lines, predicted, pairs, pulls, slide)
         if pairs == before:
             break
     if departure is None:
         return None
-    departure, kept = _without_strays(seen, lines, predicted, kept, pulls)
+    departure, kept = _without_strays(seen, lines, predicted, kept, pulls, slide)
     return _name(
         seen, lines, predicted, dispersion, departure, pairs=pairs, kept=kept, pulls=pulls
     )
@@ -233,6 +239,7 @@ def _fit(
     predicted: NDArray[np.float64],
     pairs: list[tuple[int, int]],
     pulls: NDArray[np.float64],
+    slide: Slide,
     *,
     doubting: bool = False,
 ) -> Departure:
@@ -243,6 +250,8 @@ def _fit(
         np.hypot(np.maximum(seen.likely_error(i), 1e-3), 0.5 * pulls[j]),
         lines.lamp[j],
         seen.fwhm[i],
+        slide=slide,
+        stated=seen.flux is None,
         doubting=doubting,
     )
 
@@ -261,7 +270,7 @@ def _best_known(
     if seen.flux is not None:
         return kept
     likely = [pair for pair in kept if lines.chance[pair[1]] >= _LIKELY]
-    return likely if len(likely) >= _ENOUGH else kept
+    return likely if len(likely) >= _FEW else kept
 
 
 def _fit_robustly(
@@ -270,6 +279,7 @@ def _fit_robustly(
     predicted: NDArray[np.float64],
     pairs: list[tuple[int, int]],
     pulls: NDArray[np.float64],
+    slide: Slide,
 ) -> tuple[Departure | None, list[tuple[int, int]]]:
     """Fit the usable pairs, leaving out the worst one by one while it stands out."""
     kept = _best_known(seen, lines, [pair for pair in pairs if _usable(seen, lines, pulls, *pair)])
@@ -278,13 +288,13 @@ def _fit_robustly(
     if len(kept) < 2:
         return None, kept
     fewest = max(len(kept) - int(_MOST_REJECTED * len(kept)), 4)
-    departure = _fit(seen, lines, predicted, kept, pulls)
+    departure = _fit(seen, lines, predicted, kept, pulls, slide)
     while len(kept) > fewest:
-        worst = _worst(departure)
+        worst = _worst(departure, stated=seen.flux is None)
         if worst is None:
             break
         kept.pop(worst)
-        departure = _fit(seen, lines, predicted, kept, pulls)
+        departure = _fit(seen, lines, predicted, kept, pulls, slide)
     return departure, kept
 
 
@@ -294,26 +304,35 @@ def _without_strays(
     predicted: NDArray[np.float64],
     kept: list[tuple[int, int]],
     pulls: NDArray[np.float64],
+    slide: Slide,
 ) -> tuple[Departure, list[tuple[int, int]]]:
     """Leave out lines that are more likely astray than not, and doubt the weightiest others."""
     fewest = max(len(kept) - int(_MOST_REJECTED * len(kept)), 4)
-    departure = _fit(seen, lines, predicted, kept, pulls, doubting=True)
+    departure = _fit(seen, lines, predicted, kept, pulls, slide, doubting=True)
     while departure.stray is not None and len(kept) > fewest:
         kept = [pair for k, pair in enumerate(kept) if k != departure.stray]
-        departure = _fit(seen, lines, predicted, kept, pulls, doubting=True)
+        departure = _fit(seen, lines, predicted, kept, pulls, slide, doubting=True)
     return departure, kept
 
 
-def _worst(departure: Departure) -> int | None:
-    """Return the line that stands out most, judged by the robust spread of all."""
+def _worst(departure: Departure, *, stated: bool) -> int | None:
+    """Return the line that stands out most, judged by the robust spread of all.
+
+    Errors that came with the lines (`stated`) are taken as they are; those of measured lines
+    are upper limits, and the spread of all says what they are worth.
+    """
     # outliers inflate the fitted scatter but not the median, so it sets the size; lines at the
     # ends are allowed more, as the fit without them is worth less there
     expected = departure.left_out_sigma
+    if stated:
+        expected = np.sqrt(np.maximum(expected**2 - departure.scatter**2, 0.1 * expected**2))
     spread = 1.4826 * float(np.median(np.abs(departure.left_out) / expected))
-    floor = 0.02 / float(np.median(expected))
-    ratio = np.abs(departure.left_out) / (expected * min(max(spread, floor), 1.0))
+    spread = (
+        max(spread, 1.0) if stated else float(np.clip(spread, _FLOOR / np.median(expected), 1))
+    )
+    ratio = np.abs(departure.left_out) / (expected * spread)
     worst = int(np.argmax(ratio))
-    return worst if ratio[worst] > _OUTLIER else None
+    return worst if ratio[worst] > (_OUTLIER_STATED if stated else _OUTLIER) else None
 
 
 def _name(

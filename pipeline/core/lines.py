@@ -29,6 +29,9 @@ CATHODES = frozenset({"CU", "FE"})
 
 _SEEN, _SAME_GAS, _LISTED, _IONISED, _AVOID = 1.0, 0.3, 0.06, 0.01, 0.02
 """Chance scale that a line shows: seen in this lamp, in another lamp of the gas, never, ..."""
+_ELSEWHERE, _MISSED = 0.6, 0.15
+"""The same for a line seen in this lamp, but with other gratings only; and where arcs of this
+grating cover the line and none shows it, unresolved or too faint."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,27 +92,35 @@ def _ranks() -> tuple[float, ...]:
     return tuple(rank)
 
 
-def _chance(row: dict[str, str], lamps: tuple[str, ...]) -> float:
+def _chance(row: dict[str, str], lamps: tuple[str, ...], lines_mm: int | None) -> float:
     seen = row["seen_in"].split()
     if row["standing"] == "avoid":
         return _AVOID
     if any(lamp in seen for lamp in lamps):
-        return _SEEN
+        return _SEEN if lines_mm is None else _chance_at(row, lamps, lines_mm)
     ionised = row["ion"] != "I" and not CATHODES.intersection(lamps)
     if ionised:
         return _IONISED
     return _SAME_GAS if seen else _LISTED
 
 
+def _chance_at(row: dict[str, str], lamps: tuple[str, ...], lines_mm: int) -> float:
+    """Return the chance scale of a line that these lamps are known to show, for one grating."""
+    here = {f"{lamp}{lines_mm}" for lamp in lamps}
+    if here.intersection(row["seen_at"].split()):
+        return _SEEN
+    return _MISSED if here.intersection(row["missed_at"].split()) else _ELSEWHERE
+
+
 @cache
-def _lines_for(lamps: tuple[str, ...]) -> LineList:
+def _lines_for(lamps: tuple[str, ...], lines_mm: int | None) -> LineList:
     chosen, sources, chances = [], [], []
     for index, row in enumerate(_rows()):
         own = tuple(lamp for lamp in lamps if row["element"] in GASES[lamp])
         if own:
             chosen.append(index)
             sources.append("+".join(own))
-            chances.append(_chance(row, own))
+            chances.append(_chance(row, own, lines_mm))
     rows = [_rows()[index] for index in chosen]
     ranks = _ranks()
     return LineList(
@@ -122,13 +133,16 @@ def _lines_for(lamps: tuple[str, ...]) -> LineList:
     )
 
 
-def lines_for(lamps: Iterable[str]) -> LineList:
+def lines_for(lamps: Iterable[str], lines_mm: int | None = None) -> LineList:
     """Return the laboratory lines that a set of lamps may show.
 
     Parameters
     ----------
     lamps : iterable of str
         Any of ``HGA NE AR CU FE``.
+    lines_mm : int, optional
+        Grating, lines per mm. Where the lines come with no brightness, what published arcs of
+        this grating show is all there is to tell likely lines from unlikely ones.
 
     Raises
     ------
@@ -139,4 +153,4 @@ def lines_for(lamps: Iterable[str]) -> LineList:
     unknown = [name for name in names if name not in GASES]
     if unknown or not names:
         raise ValueError(f"lamps {sorted(names)} are not among {sorted(GASES)}")
-    return _lines_for(names)
+    return _lines_for(names, lines_mm)

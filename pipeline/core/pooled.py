@@ -105,6 +105,7 @@ def _refit(
         sigma,
         np.array([line.lamp for line in records]),
         np.array([line.fwhm_px for line in records]),
+        slide=first.departure.slide,
     )
     lines = [
         replace(line, residual_px=float(residual), left_out_px=float(left_out))

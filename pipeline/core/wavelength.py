@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from goodman_live.pipeline.core.errors import UntrustedSolutionError
+from goodman_live.pipeline.core.grating import known_gratings
 from goodman_live.pipeline.core.identify import Identified, LineRecord, Seen, identify
 from goodman_live.pipeline.core.lines import lines_for
 from goodman_live.pipeline.core.match import Candidate, Observed, find_candidates
@@ -33,6 +34,9 @@ _MEASURED_GAP = 12.0
 _FEW_GAP = 9.0
 """The same where fewer than five lines are left to tell."""
 _FEWEST = 3
+_PARTED = 2.0
+"""Lines of a list that are nearer than this many unbinned columns cannot both be lines: the
+sharpest image is 2.6 columns wide."""
 _LAMPS_DIFFER = 0.1
 """Rms displacement of one lamp from another, unbinned columns; 0.3 in a real arc."""
 
@@ -224,10 +228,17 @@ def solve_lines(
         flux=flux,
         fwhm=np.zeros(len(x)),
         snr=np.full(len(x), np.nan),
-        trouble=np.full(len(x), "", dtype="<U60"),
+        trouble=_crowded(x[order]),
         binning=binning,
     )
     return _solve(seen, tuple(sorted(set(lamps))), prior, limits)
+
+
+def _crowded(column: NDArray[np.float64]) -> NDArray[np.str_]:
+    """Return what is wrong with lines nearer to one another than the instrument can part."""
+    near = np.diff(column) < _PARTED
+    either = np.concatenate([near, [False]]) | np.concatenate([[False], near])
+    return np.where(either[: len(column)], "too near another line to be told from it", "")
 
 
 def solve_peaks(
@@ -286,7 +297,7 @@ def _solve(
             remedy="Use another arc of this setting, or longer exposed.",
             field="arcs",
         )
-    lines = lines_for(lamps)
+    lines = lines_for(lamps, _grating(prior) if seen.flux is None else None)
     observed = Observed(seen.column, np.maximum(seen.sigma, 1e-3), seen.brightness(), limits)
     best: WavelengthSolution | None = None
     reaches = [max(_REACH_NAMED, 5 * prior.scatter_px)]
@@ -313,6 +324,11 @@ def _solve(
             field="arcs",
         )
     return best
+
+
+def _grating(prior: Dispersion) -> int:
+    """Return the ruling of the grating that an effective value of lines per mm stands for."""
+    return min(known_gratings(), key=lambda lines_mm: abs(lines_mm - prior.lines_mm))
 
 
 def _state(
