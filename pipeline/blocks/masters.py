@@ -26,7 +26,6 @@ from goodman_live.pipeline.core.outliers import (
     judge_levels,
     judge_structure,
     keep_majority,
-    thumbnail,
 )
 from goodman_live.pipeline.products.fits import write_frame
 from goodman_live.pipeline.products.names import master_bias_name
@@ -37,9 +36,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from astropy.io.fits import Header
+    from numpy.typing import NDArray
 
     from goodman_live.pipeline.blocks.calibration import Master
     from goodman_live.pipeline.core.combine import Combined
+    from goodman_live.pipeline.core.flat import Brightness
     from goodman_live.pipeline.settings import ReductionSettings
 
 LEAST_FRAMES = 2
@@ -87,9 +88,11 @@ def build_master_bias(
     with_overscan = overscan_columns(info.camera, info.window) is not None
     _leave_out(members, judge_levels(np.array([member.level for member in members.kept])))
     layers = [member.layer for member in members.kept]
+    thumbs = [member.thumb for member in members.kept]
     if not with_overscan:
-        layers = level_frames(layers, [member.level for member in members.kept])
-    thumbs = [thumbnail(layer) for layer in layers]
+        own = [member.level for member in members.kept]
+        layers = level_frames(layers, own)
+        thumbs = [thumb - np.float32(level) for thumb, level in zip(thumbs, own, strict=True)]
     wild = _leave_out(members, judge_structure(thumbs, STRUCTURE_FLOOR_ADU))
     layers = [layer for i, layer in enumerate(layers) if i not in wild]
     members.need(LEAST_FRAMES, "master bias")
@@ -210,7 +213,7 @@ def build_master_flat(
 
 def _combine_flats(members: Members, master: Master | None) -> Combined:
     pattern = master.frame.data if master else None
-    bright = measure_brightness([member.layer for member in members.kept], pattern)
+    bright = _brightness(members, pattern)
     usual = np.median(bright.level)
     dark = [
         Verdict(i, reason)
@@ -220,7 +223,7 @@ def _combine_flats(members: Members, master: Master | None) -> Combined:
     _leave_out(members, dark, all_if_needed=True)
     members.need(LEAST_FRAMES, "master flat")
     layers = [member.layer for member in members.kept]
-    bright = measure_brightness(layers, pattern)
+    bright = _brightness(members, pattern)
     relative = [
         blocks / ratio / np.nanmedian(bright.blocks[0] / bright.ratio[0])
         for blocks, ratio in zip(bright.blocks, bright.ratio, strict=True)
@@ -236,6 +239,11 @@ def _combine_flats(members: Members, master: Master | None) -> Combined:
         gain=info.gain,
         rdnoise_adu=trusted_noise_adu(members.read_noise(), info.rdnoise, info.gain),
     )
+
+
+def _brightness(members: Members, pattern: NDArray[np.float32] | None) -> Brightness:
+    ceiling = min(member.layer.ceiling for member in members.kept)
+    return measure_brightness([member.thumb for member in members.kept], ceiling, pattern)
 
 
 def _leave_out_saturated(members: Members, threshold: float) -> None:
@@ -265,7 +273,7 @@ def _leave_out(
 
 
 def _record_inputs(header: Header, members: Members, settings: ReductionSettings) -> None:
-    put_inputs(header, [member.path for member in members.kept])
+    put_inputs(header, [(member.path.name, member.sha256) for member in members.kept])
     put(header, "GSP_NREJ", len(members.rejected), "frames left out")
     for reason in members.rejected.values():
         header.add_history("".join(c if " " <= c <= "~" else "?" for c in reason))

@@ -7,6 +7,7 @@ held in memory as far as `HELD_BYTES` go; those of further frames stay in their 
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,9 @@ from goodman_live.pipeline.core.errors import GoodmanError, MissingCalibrationEr
 from goodman_live.pipeline.core.frame import Flag
 from goodman_live.pipeline.core.info import Kind
 from goodman_live.pipeline.core.instrument import clip_adu, overscan_columns
+from goodman_live.pipeline.core.outliers import thumbnail
 from goodman_live.pipeline.core.overscan import measure_overscan
+from goodman_live.pipeline.products.atomic import sha256_of
 from goodman_live.pipeline.products.fits import read_raw
 from goodman_live.pipeline.products.rawrows import RawRows
 
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
 HELD_BYTES = 2**28
 """Pixels of a set that are held in memory: seventeen unbinned frames, or sixty-eight at 2x2."""
+_READERS = 2
+"""Frames that are read and measured at the same time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,10 +46,13 @@ class Member:
     """One raw frame of a set."""
 
     path: Path
+    sha256: str
     info: FrameInfo
     header: Header
     layer: Layer
     """Raw counts with the level of each row."""
+    thumb: NDArray[np.float32]
+    """Medians of blocks of the layer less the level, ADU."""
     level: float
     """Raw bias level, ADU: of the overscan, or of the frame where it has none."""
     level_error: NDArray[np.float32]
@@ -110,33 +118,43 @@ def read_members(
     """
     members = Members([])
     held = 0
-    for path in dict.fromkeys(raws):
-        try:
-            frame, info = read_raw(path, overlay=overlay_for(path, overlay))
-        except GoodmanError as error:
-            members.rejected[path.name] = str(error)
-            continue
-        if info.kind is not kind:
-            members.rejected[path.name] = (
-                f"{path.name} is left out: it is of kind {info.kind}, not {kind} "
-                f"(OBSTYPE {info.obstype!r})."
-            )
-            continue
-        try:
-            member = _member(path, frame, info)
-        except ValueError as error:
-            members.rejected[path.name] = f"{path.name} is left out: {error}."
-            continue
-        size = getattr(member.layer.data, "nbytes", 0)
-        if held + size > HELD_BYTES:
-            rows = RawRows(path, frame.window.shape)
-            member = replace(member, layer=replace(member.layer, data=rows))
-        else:
-            held += size
-        members.kept.append(member)
+    paths = list(dict.fromkeys(raws))
+    with ThreadPoolExecutor(_READERS) as pool:
+        for start in range(0, len(paths), _READERS):  # no more in memory than are worked on
+            some = paths[start : start + _READERS]
+            for path, member in zip(
+                some, pool.map(lambda path: _read_member(path, kind, overlay), some), strict=True
+            ):
+                if isinstance(member, str):
+                    members.rejected[path.name] = member
+                    continue
+                size = getattr(member.layer.data, "nbytes", 0)
+                if held + size > HELD_BYTES:
+                    rows = RawRows(path, member.info.window.shape)
+                    members.kept.append(replace(member, layer=replace(member.layer, data=rows)))
+                else:
+                    held += size
+                    members.kept.append(member)
     key = bias_key if kind is Kind.BIAS else flat_key
     _keep_one_setup(members, key)
     return members
+
+
+def _read_member(path: Path, kind: Kind, overlay: Mapping[str, Any] | None) -> Member | str:
+    """Read one frame and measure it, or say why it is left out."""
+    try:
+        frame, info = read_raw(path, overlay=overlay_for(path, overlay))
+    except GoodmanError as error:
+        return str(error)
+    if info.kind is not kind:
+        return (
+            f"{path.name} is left out: it is of kind {info.kind}, not {kind} "
+            f"(OBSTYPE {info.obstype!r})."
+        )
+    try:
+        return _member(path, frame, info)
+    except ValueError as error:
+        return f"{path.name} is left out: {error}."
 
 
 def overlay_for(path: Path, overlay: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -177,7 +195,10 @@ def _member(path: Path, frame: Frame, info: FrameInfo) -> Member:
         offset = error = np.zeros(ny, np.float32)
         level, noise = float(np.median(frame.data[~missing])), None
     layer = Layer(compact(frame.data), offset, ceiling=ceiling, missing=missing if lost else None)
-    return Member(path, info, frame.header, layer, level, error, noise, saturated)
+    return Member(
+        path, sha256_of(path), info, frame.header, layer, thumbnail(layer), level, error, noise,
+        saturated,
+    )  # fmt: skip
 
 
 def _keep_one_setup(members: Members, key: Any) -> None:

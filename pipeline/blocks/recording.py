@@ -6,29 +6,27 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from goodman_live.pipeline.core.slit import SlitEdges
-from goodman_live.pipeline.products.atomic import sha256_of
 from goodman_live.pipeline.products.record import put
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from astropy.io.fits import Header
 
     from goodman_live.pipeline.settings import ReductionSettings
 
 
-def put_inputs(header: Header, paths: Sequence[Path]) -> None:
+def put_inputs(header: Header, inputs: Sequence[tuple[str, str]]) -> None:
     """List the combined files, ``GSP_IC01`` to ``GSP_IC99`` and on from ``GSP_I100``.
 
-    ``GSP_ISHA`` is the checksum of their checksums in that order.
+    `inputs` are their names and checksums; ``GSP_ISHA`` is the checksum of these in that order.
     """
     digest = hashlib.sha256()
-    for number, path in enumerate(paths, 1):
+    for number, (name, sha256) in enumerate(inputs, 1):
         key = f"GSP_IC{number:02d}" if number < 100 else f"GSP_I{number:03d}"
-        put(header, key, path.name[-66:], "combined file")
-        digest.update(sha256_of(path).encode())
-    put(header, "GSP_NIC", len(paths), "number of combined files")
+        put(header, key, name[-66:], "combined file")
+        digest.update(sha256.encode())
+    put(header, "GSP_NIC", len(inputs), "number of combined files")
     put(header, "GSP_ISHA", digest.hexdigest())
 
 

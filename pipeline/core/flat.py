@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from goodman_live.pipeline.core.combine import combine
+from goodman_live.pipeline.core.combine import Layer, combine
 from goodman_live.pipeline.core.outliers import thumbnail
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from goodman_live.pipeline.core.combine import Combined, Layer
+    from goodman_live.pipeline.core.combine import Combined
 
 BRIGHT = 90.0
 """Percentile of the blocks that stands for the brightness of the lamp."""
@@ -41,16 +41,25 @@ class Brightness:
     """Brightness of each frame over the median frame, shape (n,)."""
 
 
-def measure_brightness(layers: Sequence[Layer], bias: NDArray[np.float32] | None) -> Brightness:
-    """Measure the brightness of lamp frames in blocks that are lit and not saturated."""
-    thumbs = [thumbnail(layer) for layer in layers]
+def measure_brightness(
+    thumbs: Sequence[NDArray[np.float32]], ceiling: float, bias: NDArray[np.float32] | None
+) -> Brightness:
+    """Measure the brightness of lamp frames in blocks that are lit and not saturated.
+
+    Parameters
+    ----------
+    thumbs : sequence of ndarray of float32, each shape (by, bx)
+        What `thumbnail` makes of each frame less its level, ADU.
+    ceiling : float
+        Saturation level, ADU.
+    bias : ndarray of float32, shape (ny, nx), optional
+        Master bias.
+    """
     if bias is not None:
-        zero = np.zeros(bias.shape[0], np.float32)
-        pedestal = thumbnail(replace(layers[0], data=bias, offset=zero))
+        pedestal = thumbnail(Layer(bias, np.zeros(bias.shape[0], np.float32)))
         thumbs = [thumb - pedestal for thumb in thumbs]
     levels = np.array([np.percentile(thumb, BRIGHT) for thumb in thumbs])
     stack = np.stack(thumbs)
-    ceiling = min(layer.ceiling for layer in layers)
     middle = np.median(stack, axis=0)
     lit = middle > _LIT_SHARE * np.percentile(middle, BRIGHT)
     usable = lit & (stack.max(axis=0) < 0.9 * ceiling)

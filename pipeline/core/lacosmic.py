@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import astroscrappy
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import binary_dilation
 
 from goodman_live.pipeline.core.patches import surroundings
@@ -33,11 +32,12 @@ GROW_SIGMA = 3.0
 """A neighbour of a hit joins it above this many standard deviations."""
 _CANDIDATE_SIGMA = 4.0
 """A pixel less than this above the model is no core."""
-_TILE = 32
-"""Side of a tile, pixels."""
+_TILES = (8, 16, 32)
+"""Sides of tiles, pixels: small ones leave out more, large ones lose less in their margins."""
 _MARGIN = 6
 """What the widest filters reach beyond a tile, pixels."""
-_SIDE = _TILE + 2 * _MARGIN
+_BATCH_PIXELS = 2**19
+"""Pixels of tiles, margins included, that are looked at together: bounds the memory."""
 _STEPS = 8
 """Most steps that a hit may grow, pixels."""
 
@@ -83,66 +83,87 @@ def find_lacosmic(
     residual = clean - model
     quiet = variance if quiet is None else quiet
     bright = residual > _CANDIDATE_SIGMA * np.sqrt(quiet)
-    tiles = _Tiles.over(bright)
-    if tiles is None:
-        return np.zeros(data.shape, bool)
-    cores, _ = astroscrappy.detect_cosmics(
-        tiles.gather(clean),
-        inmask=tiles.gather(~usable),
-        inbkg=tiles.gather(model),
-        invar=tiles.gather(variance),
-        sigclip=sigclip,
-        sigfrac=1.0,  # growing is done below, against the model
-        objlim=objlim,
-        satlevel=np.inf,  # saturated pixels are in `ignore` already
-        niter=1,
-        sepmed=True,
-        cleantype="median",
-    )
+    cores = np.zeros(data.shape, bool)
+    for tiles in _Tiles.over(bright):
+        found, _ = astroscrappy.detect_cosmics(
+            tiles.gather(clean),
+            inmask=tiles.gather(~usable),
+            inbkg=tiles.gather(model),
+            invar=tiles.gather(variance),
+            sigclip=sigclip,
+            sigfrac=1.0,  # growing is done below, against the model
+            objlim=objlim,
+            satlevel=np.inf,  # saturated pixels are in `ignore` already
+            niter=1,
+            sepmed=True,
+            cleantype="median",
+        )
+        tiles.scatter(found, cores)
     # next to a dark column the Laplacian is high where the light is not
-    found = tiles.scatter(cores) & bright & usable
-    return grow(found, residual, quiet, usable)
+    cores &= bright & usable
+    return grow(cores, residual, quiet, usable)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tiles:
-    """The squares of a frame that hold something bright, put one below the other.
+    """Squares of a frame that hold something bright, put one below the other.
 
     Most of a frame cannot hold a hit, and the filters are the cost of the block: a 900 s frame
-    at 1x1 needs a seventh of its pixels looked at.
+    at 2x2 needs a third of its pixels looked at, margins included.
     """
 
     shape: tuple[int, int]
+    tile: int
     rows: NDArray[np.intp]
     columns: NDArray[np.intp]
 
     @classmethod
-    def over(cls, bright: NDArray[np.bool_]) -> _Tiles | None:
-        """Return the tiles in which any pixel is `bright`, or None."""
-        ny, nx = bright.shape
+    def over(cls, bright: NDArray[np.bool_]) -> list[_Tiles]:
+        """Return the tiles in which any pixel is `bright`, in batches."""
         y, x = np.nonzero(bright)
-        across = -(-nx // _TILE)
-        rows, columns = np.divmod(np.unique(y // _TILE * across + x // _TILE), across)
-        return cls((ny, nx), rows, columns) if rows.size else None
+        if y.size == 0:
+            return []
+        across = bright.shape[1]  # at least the number of tiles in a row
+        places = [np.unique(y // tile * across + x // tile) for tile in _TILES]
+        areas = [
+            place.size * (tile + 2 * _MARGIN) ** 2
+            for place, tile in zip(places, _TILES, strict=True)
+        ]
+        best = int(np.argmin(areas))
+        number = -(-areas[best] // _BATCH_PIXELS)
+        return [
+            cls(bright.shape, _TILES[best], *np.divmod(part, across))
+            for part in np.array_split(places[best], number)
+        ]
+
+    @property
+    def side(self) -> int:
+        """Side of a tile with its margins, pixels."""
+        return self.tile + 2 * _MARGIN
 
     def gather(self, image: NDArray[_T]) -> NDArray[_T]:
         """Return the tiles with their margins, mirrored at the edges of the frame."""
-        ny, nx = self.shape
-        pad = ((_MARGIN, _MARGIN + -ny % _TILE), (_MARGIN, _MARGIN + -nx % _TILE))
-        padded = np.pad(image, pad, mode="symmetric")
-        windows = sliding_window_view(padded, (_SIDE, _SIDE))
-        return np.ascontiguousarray(
-            windows[self.rows * _TILE, self.columns * _TILE].reshape(-1, _SIDE)
+        steps = np.arange(-_MARGIN, self.tile + _MARGIN)
+        y, x = (
+            _mirrored(first[:, None] * self.tile + steps, size)
+            for first, size in zip((self.rows, self.columns), self.shape, strict=True)
         )
+        return np.ascontiguousarray(image[y[:, :, None], x[:, None, :]].reshape(-1, self.side))
 
-    def scatter(self, found: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Put the inner parts of tiles back into a frame."""
-        inner = found.reshape(-1, _SIDE, _SIDE)[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
-        ny, nx = self.shape
-        down, across = -(-ny // _TILE), -(-nx // _TILE)
-        frame = np.zeros((down, _TILE, across, _TILE), bool)
-        frame[self.rows, :, self.columns, :] = inner
-        return frame.reshape(down * _TILE, across * _TILE)[:ny, :nx]
+    def scatter(self, found: NDArray[np.bool_], frame: NDArray[np.bool_]) -> None:
+        """Put what was found in the inner parts of the tiles into a frame."""
+        solid = found.reshape(-1, self.side, self.side)
+        which, y, x = np.nonzero(solid[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN])
+        y, x = y + self.rows[which] * self.tile, x + self.columns[which] * self.tile
+        inside = (y < self.shape[0]) & (x < self.shape[1])
+        frame[y[inside], x[inside]] = True
+
+
+def _mirrored(index: NDArray[np.intp], size: int) -> NDArray[np.intp]:
+    """Return indices with those outside 0 to `size` - 1 mirrored at the ends."""
+    index = np.where(index < 0, -1 - index, index)
+    index = np.where(index >= size, 2 * size - 1 - index, index)
+    return np.clip(index, 0, size - 1)
 
 
 def grow(

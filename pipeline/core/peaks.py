@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import median_filter
-from scipy.signal import fftconvolve
 
 from goodman_live.pipeline.core.frame import Flag
 from goodman_live.pipeline.core.lineshape import LineFits, fit_lines, line_image
@@ -166,8 +165,8 @@ def _detect(
     kernel = line_image(offset, np.array(blur), np.array(max(slit_px, 0.05)))
     clean = values - _background(values, slit_px + 2.35 * blur)
     padded = np.pad(clean, reach, mode="edge")
-    smooth = fftconvolve(padded, kernel, mode="valid")
-    spread = fftconvolve(np.pad(noise**2, reach, mode="edge"), kernel**2, mode="valid")
+    smooth = np.convolve(padded, kernel, mode="valid")
+    spread = np.convolve(np.pad(noise**2, reach, mode="edge"), kernel**2, mode="valid")
     snr = smooth / np.sqrt(np.maximum(spread, 1e-30))
     top = np.flatnonzero((smooth[1:-1] >= smooth[:-2]) & (smooth[1:-1] > smooth[2:])) + 1
     top = top[snr[top] > threshold]
