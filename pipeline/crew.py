@@ -31,6 +31,8 @@ MODULES = {
     "reduce": "goodman_live.pipeline.blocks.reduce",
     "extract": "goodman_live.pipeline.blocks.extract",
     "calibrate_wavelength": "goodman_live.pipeline.blocks.calibrate_wavelength",
+    "build_sensitivity": "goodman_live.pipeline.blocks.calibrate_flux",
+    "calibrate_flux": "goodman_live.pipeline.blocks.calibrate_flux",
 }
 """Module of each block; workers import them once, before they are forked."""
 

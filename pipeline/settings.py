@@ -39,6 +39,10 @@ class ReductionSettings(BaseModel):
     linear_output: bool = Field(
         default=True, description="Also write the spectrum on a linear wavelength axis."
     )
+    telluric_correction: bool = Field(
+        default=False,
+        description="Divide out absorption by oxygen and water, as a standard star shows it.",
+    )
     apply_flexure: bool = Field(
         default=False, description="Shift the wavelengths by what the sky lines measure."
     )

@@ -80,6 +80,29 @@ def calibrated_name(extracted: str, *, lamp: int | None = None, suffix: str = ""
     return with_suffix(with_suffix(f"w{extracted}", number), suffix)
 
 
+def flux_name(calibrated: str, *, suffix: str = "") -> str:
+    """Return the name of a flux-calibrated spectrum.
+
+    The public service has no letter for this step (``f`` is the flat's); it ends in ``_flux``.
+    """
+    return with_suffix(with_suffix(calibrated, "flux"), suffix)
+
+
+def stack_name(calibrated: str, count: int, *, suffix: str = "") -> str:
+    """Return the name of a stack of `count` spectra that begins with this one."""
+    return with_suffix(with_suffix(calibrated, f"stack_{count}"), suffix)
+
+
+def sensitivity_name(info: FrameInfo, *, suffix: str = "") -> str:
+    """Return the name of the sensitivity function of standards in the set-up of `info`."""
+    filters = [_safe(name) for name in (info.filter2, info.filter) if name != "NO_FILTER"]
+    slit = f"S{info.slit_arcsec}" if info.slit_arcsec is not None else _safe(info.slit)
+    words = ["sensitivity", _mode(info), *filters, slit, _binning(info), info.night]
+    words.append(info.camera.upper())
+    angles = (f"{info.cam_targ:.2f}", f"{info.grt_targ:.2f}")
+    return _join(words, _digest((info.grating, *angles), base_name(info.file_name)), suffix)
+
+
 def cosmic_mask_name(reduced: str) -> str:
     """Return the name of the cosmic-ray mask of a reduced frame."""
     return f"crmask_{reduced}"

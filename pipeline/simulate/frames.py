@@ -40,6 +40,7 @@ from goodman_live.pipeline.simulate.scene import (
     Source,
     filter_transmission,
     lamp_continuum,
+    source_flux,
     source_photons,
     throughput,
 )
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from goodman_live.pipeline.simulate.air import Air
     from goodman_live.pipeline.simulate.instrument import Mode, Setup
 
 
@@ -64,6 +66,8 @@ class SourceTruth:
     """All electrons of the source in each binned column, before pixel response, shape (nx,)."""
     wavelength: NDArray[np.float64]
     """Air wavelength at the trace of each binned column, Angstrom, shape (nx,)."""
+    flux: NDArray[np.float64]
+    """Continuum above the atmosphere there, erg/s/cm2/A, shape (nx,)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -228,6 +232,7 @@ def spectrum(
     sky: Sky | None = None,
     optics: Optics | None = None,
     cosmic_rate: float = 1.0,
+    air: Air | None = None,
     log: Log | None = None,
 ) -> SimFrame:
     """Return a long-slit science frame.
@@ -250,6 +255,8 @@ def spectrum(
         Focus along the dispersion.
     cosmic_rate : float
         Cosmic rays relative to the usual number.
+    air : Air, optional
+        What the light of the sources passes; by default the usual air without its bands.
     log : Log, optional
         Header facts.
 
@@ -266,7 +273,7 @@ def spectrum(
     image = spread_rows(setup, law, sky_cumulative)
     truths = []
     for source in sources:
-        placed = _source_truth(setup, law, source, optics, exptime_s)
+        placed = _source_truth(setup, law, source, optics, exptime_s, air)
         _add_source(setup, image, placed)
         truths.append(placed)
     image = bin_rows(setup, image * slit_illumination(setup))
@@ -302,18 +309,26 @@ def _sky_cumulative(
 
 
 def _source_truth(
-    setup: Setup, law: WavelengthLaw, source: Source, optics: Optics, exptime_s: float
+    setup: Setup,
+    law: WavelengthLaw,
+    source: Source,
+    optics: Optics,
+    exptime_s: float,
+    air: Air | None,
 ) -> SourceTruth:
     blocker = _grating_mode(setup).filter2
-    cumulative = cumulative_continuum(
-        law, lambda w: source_photons(source, w) * filter_transmission(blocker, w)
-    )
+
+    def passed(wave: NDArray[np.float64]) -> NDArray[np.float64]:
+        clear = filter_transmission(blocker, wave)
+        return clear if air is None else clear * air.transmission(wave)
+
+    cumulative = cumulative_continuum(law, lambda w: source_photons(source, w) * passed(w))
     blur = float(optics.sigma(np.array([OPTICAL_AXIS_COLUMN]))[0])
     sigma = np.hypot(blur, min(slit_columns(setup), 8.0) / 3.46)
     cumulative = gaussian_filter1d(cumulative, sigma * OVERSAMPLING, mode="nearest")
     if source.lines:
         wave, rate = np.array(source.lines).T
-        flux = rate * filter_transmission(blocker, wave)
+        flux = rate * passed(wave)
         cumulative += cumulative_lines(law.column(wave), flux, slit_columns(setup), optics.sigma)
     centres = column_centres(setup)
     u = (centres - OPTICAL_AXIS_COLUMN) / HALF_WIDTH
@@ -321,7 +336,8 @@ def _source_truth(
     edges = column_edges(setup)
     shift = law.displacement(np.interp(edges, centres, trace))
     electrons = np.diff(np.interp(edges - shift, fine_columns(), cumulative * exptime_s))
-    return SourceTruth(source, trace, electrons, law.wavelength(centres, trace))
+    wavelength = law.wavelength(centres, trace)
+    return SourceTruth(source, trace, electrons, wavelength, source_flux(source, wavelength))
 
 
 def _add_source(setup: Setup, image: NDArray[np.float64], truth: SourceTruth) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from goodman_live.pipeline.simulate.air import Air, air_for
 from goodman_live.pipeline.simulate.headers import Log
 from goodman_live.pipeline.simulate.instrument import SLIT_CENTRE_ROW, Setup, setup
 from goodman_live.pipeline.simulate.law import WavelengthLaw, random_law
-from goodman_live.pipeline.simulate.scene import BALMER, NEBULA, SUPERNOVA, Source
+from goodman_live.pipeline.simulate.scene import NEBULA, SUPERNOVA, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,10 +53,10 @@ class Target:
 
 STANDARD = Target(
     "LTT7379", "18:36:25.950", "-44:18:36.90", "calibrate", 401790100,
-    (Source(SLIT_CENTRE_ROW + 12, 10.2, colour=-0.05, features=BALMER, name="LTT7379"),),
+    (Source(SLIT_CENTRE_ROW + 12, 10.2, name="LTT7379", star="LTT 7379"),),
     exptime_s=60.0,
 )  # fmt: skip
-"""A spectrophotometric standard (a smooth spectrum of its brightness, not its real one)."""
+"""A spectrophotometric standard with its published spectrum."""
 
 SUPERNOVA_TARGET = Target(
     "SN2026abc", "14:03:38.560", "-27:18:42.10", OBSERVER_PROPOSAL, 401790163,
@@ -145,8 +146,13 @@ def visit(
     flexure = float(rng.normal(0, 0.3))
     facts = {
         "ra": target.ra, "dec": target.dec, "proposal": target.proposal, "block": target.block,
-        "object_name": target.name, "airmass": round(float(rng.uniform(1.0, 1.8)), 3),
+        "object_name": target.name,
     }  # fmt: skip
+    off = float(rng.normal(1, 0.05))
+
+    def air(log: Log) -> Air:
+        mid = log.start + timedelta(seconds=log.exptime_s / 2)
+        return air_for(target.ra, target.dec, mid, off=off, grey=float(rng.uniform(0.7, 1.0)))
 
     def arc() -> Shot:
         log = clock.log(obstype="ARC", exptime_s=30.0, lamps=lamps, **facts)
@@ -161,6 +167,8 @@ def visit(
         log = _named(log, target.name, aeon=setup_.aeon)
         moved = law.shifted(flexure + float(rng.normal(0, 0.05)))
         options = {"sources": target.sources, "law": moved, "exptime_s": target.exptime_s}
+        options["air"] = air(log)
+        log = replace(log, airmass=round(options["air"].airmass, 3))
         yield Shot("spectrum", setup_, log, _seed(rng), options)
     if not arc_first:
         yield arc()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from goodman_live.pipeline.simulate.air import star_magnitude
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -76,6 +78,8 @@ class Source:
     curve: float = 1.5
     """Rows by which the trace bends from axis to edge."""
     name: str = "target"
+    star: str = ""
+    """Name of a published standard, whose spectrum stands for magnitude, colour and features."""
 
 
 BALMER = tuple(
@@ -104,6 +108,8 @@ NEBULA = (
 
 def source_photons(source: Source, wavelength: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the continuum of a source, with its features, in e/s/A."""
+    if source.star:
+        return throughput(wavelength) * 10 ** (-0.4 * star_magnitude(source.star, wavelength))
     if not np.isfinite(source.magnitude):
         return np.zeros_like(wavelength)
     magnitude = source.magnitude + source.colour * (wavelength - 5500) / 1000
@@ -114,6 +120,12 @@ def source_photons(source: Source, wavelength: NDArray[np.float64]) -> NDArray[n
         height = line.equivalent_width / (sigma * np.sqrt(2 * np.pi))
         relative += height * np.exp(-(((wavelength - line.wavelength) / sigma) ** 2) / 2)
     return flux * np.clip(relative, 0.02, None)
+
+
+def source_flux(source: Source, wavelength: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the continuum of a source above the atmosphere, erg/s/cm2/A."""
+    rate = source_photons(source, wavelength) / throughput(wavelength)
+    return np.asarray(rate * 10 ** (-0.4 * 48.6) * 2.99792458e18 / wavelength**2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ def write_truth(truth: Truth, stem: Path) -> None:
     """Write ``stem.json`` (laws, sources) and ``stem.npz`` (arrays).
 
     The array file holds, as far as the frame has them: ``cosmic_index`` (flat indices) and
-    ``cosmic_electrons``; ``electrons_N``, ``trace_N`` and ``wavelength_N`` of source N;
-    ``sky_electrons``; ``line_wavelength`` and ``line_offset`` of an arc; ``stars``.
+    ``cosmic_electrons``; ``electrons_N``, ``trace_N``, ``wavelength_N`` and ``flux_N`` of
+    source N; ``sky_electrons``; ``line_wavelength`` and ``line_offset`` of an arc; ``stars``.
     """
     stem.with_name(stem.name + ".json").write_text(json.dumps(_summary(truth), indent=1) + "\n")
     np.savez_compressed(stem.with_name(stem.name + ".npz"), **_arrays(truth))
@@ -66,6 +66,7 @@ def _arrays(truth: Truth) -> dict[str, Any]:
         out[f"electrons_{i}"] = source.electrons
         out[f"trace_{i}"] = source.trace
         out[f"wavelength_{i}"] = source.wavelength
+        out[f"flux_{i}"] = source.flux
     if truth.sky_electrons is not None:
         out["sky_electrons"] = truth.sky_electrons
     if truth.lines is not None:
