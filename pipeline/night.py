@@ -7,13 +7,21 @@ from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from goodman_live.pipeline.core.choose import bias_key, choose_arcs, choose_master, flat_key
+from goodman_live.pipeline.core.choose import (
+    bias_key,
+    choose_arcs,
+    choose_master,
+    choose_sensitivity,
+    flat_key,
+    flux_key,
+)
 from goodman_live.pipeline.core.errors import BadFrameError, GoodmanError, SettingsError
 from goodman_live.pipeline.core.info import FrameInfo, Kind
+from goodman_live.pipeline.core.standards import recognise
 from goodman_live.pipeline.crew import Call, Crew, Job
 from goodman_live.pipeline.night_report import FileReport, NightReport
 from goodman_live.pipeline.products.atomic import sweep
-from goodman_live.pipeline.products.fits import read_info
+from goodman_live.pipeline.products.fits import read_header, read_info
 from goodman_live.pipeline.products.names import base_name
 from goodman_live.pipeline.recipes import BLOCKS, NOT_REDUCED
 from goodman_live.pipeline.settings import ReductionSettings
@@ -22,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from goodman_live.pipeline.blocks.result import BlockResult
+    from goodman_live.pipeline.blocks.result import BlockResult, Product
     from goodman_live.pipeline.core.choose import Choice
 
 PATTERNS = ("*.fits", "*.fits.fz", "*.fit", "*.FITS")
@@ -40,6 +48,7 @@ def reduce_night(
     settings: ReductionSettings | None = None,
     workers: int = 2,
     progress: Callable[[str, int, int], None] | None = None,
+    until: str = "calibrate_wavelength",
 ) -> NightReport:
     """Reduce a folder of raw frames to calibrated spectra and images.
 
@@ -55,6 +64,8 @@ def reduce_night(
         Processes that work at once.
     progress : callable, optional
         Called with the name of what was done, the number done and the number known so far.
+    until : {'reduce', 'extract', 'calibrate_wavelength'}
+        The last block that spectra go through.
 
     Returns
     -------
@@ -77,11 +88,13 @@ def reduce_night(
             field="OUT_DIR",
         )
     out_dir.mkdir(parents=True, exist_ok=True)
-    night = _Night(raw_dir, out_dir, settings or OFFLINE, progress)
+    night = _Night(raw_dir, out_dir, settings or OFFLINE, progress, until)
     try:
         with Crew(workers) as crew:
             night.read(paths)
             crew.run(night.first_jobs(), night.finished)
+            crew.run(night.sensitivity_jobs(), night.finished)
+            crew.run(night.flux_jobs(), night.finished)
     finally:
         sweep(out_dir)  # what a killed worker was writing
     night.report.seconds = time.monotonic() - start
@@ -136,13 +149,18 @@ class _Night:
         out_dir: Path,
         settings: ReductionSettings,
         progress: Callable[[str, int, int], None] | None,
+        until: str,
     ) -> None:
+        self._until = until
         self.report = NightReport(raw_dir, out_dir)
         self.settings = settings
         self.infos: dict[Path, FrameInfo] = {}
         self.masters: dict[Kind, dict[Path, FrameInfo]] = {Kind.BIAS: {}, Kind.FLAT: {}}
         self.arcs: dict[Path, Path] = {}
         """Reduced arc of each raw arc."""
+        self.sensitivities: dict[Path, FrameInfo] = {}
+        self.spectra: dict[Path, list[Product]] = defaultdict(list)
+        """Wavelength-calibrated spectra on native pixels of each raw frame."""
         self._owner: dict[str, tuple[Path, ...]] = {}
         """Raw files that each job is for."""
         self._made: dict[str, list[Path]] = {}
@@ -285,6 +303,9 @@ class _Night:
         if word == "master":
             self._keep_master(owners, result)
             return []
+        if word == "sensitivity":
+            self._keep_sensitivity(owners, result)
+            return []
         path = owners[0]
         report = self.report.files[path]
         report.products += result.products
@@ -299,6 +320,8 @@ class _Night:
             report.state = "extracted"
             return self._after_extraction(path, [product.path for product in main])
         report.state = "calibrated"
+        if word == "wavelength":
+            self.spectra[path] += main
         return []
 
     def _keep_master(self, owners: tuple[Path, ...], result: BlockResult) -> None:
@@ -315,13 +338,15 @@ class _Night:
         kind = self.infos[path].kind
         if kind is Kind.ARC:
             self.arcs[path] = reduced
-        if "extract" not in BLOCKS[kind]:
+        if "extract" not in BLOCKS[kind] or self._until == "reduce":
             return []
         name = f"extract {path.name}"
         self._owner[name] = (path,)
         return [Job(name, partial(Call, "extract", reduced, self._options()))]
 
     def _after_extraction(self, path: Path, spectra: list[Path]) -> Iterable[Job]:
+        if self._until == "extract":
+            return []
         needs = frozenset(f"reduce {arc.name}" for arc in self._of_kind(Kind.ARC))
         jobs = []
         for number, spectrum in enumerate(spectra):
@@ -341,3 +366,62 @@ class _Night:
         if not arcs:
             return None
         return Call("calibrate_wavelength", spectrum, self._options(arcs=arcs))
+
+    # -- flux, once all wavelengths are known
+
+    def sensitivity_jobs(self) -> Iterable[Job]:
+        """Return a job for each set-up in which a standard star was observed."""
+        groups = defaultdict(list)
+        for raw in self.spectra:
+            info = self.infos[raw]
+            if recognise(info.object_name, info.ra_deg, info.dec_deg, info.mid) is not None:
+                groups[flux_key(info)].append(raw)
+        jobs = []
+        for number, raws in enumerate(groups.values()):
+            name = f"sensitivity {number + 1}"
+            self._owner[name] = tuple(raws)
+            call = Call(
+                "build_sensitivity", [self._brightest(raw) for raw in raws], self._options()
+            )
+            jobs.append(Job(name, partial(_this, call)))
+        return jobs
+
+    def _brightest(self, raw: Path) -> Path:
+        """Return the spectrum of the brightest target in a frame of a standard."""
+        ratios = {
+            product.path: float(read_header(product.path).get("GSP_SNR") or 0)
+            for product in self.spectra[raw]
+        }
+        return max(ratios, key=ratios.__getitem__)
+
+    def _keep_sensitivity(self, owners: tuple[Path, ...], result: BlockResult) -> None:
+        main = result.products[0]
+        self.sensitivities[main.path] = read_info(main.path)
+        self.report.masters += result.products
+        for path in owners:
+            texts = [*result.messages, *result.rejected.values()]
+            self.report.files[path].reasons += [text for text in texts if path.stem in text]
+
+    def flux_jobs(self) -> Iterable[Job]:
+        """Return a job for each spectrum whose set-up has a standard; without any, none."""
+        if not self.sensitivities:
+            return []
+        jobs = []
+        for raw, products in self.spectra.items():
+            choice = choose_sensitivity(self.infos[raw], list(self.sensitivities.values()))
+            self.report.files[raw].chose("sensitivity", choice)
+            if choice.index is None:
+                continue
+            sensitivity = list(self.sensitivities)[choice.index]
+            for number, product in enumerate(products):
+                name = f"flux {raw.name} {number}"
+                self._owner[name] = (raw,)
+                options = self._options(sensitivity=sensitivity)
+                jobs.append(
+                    Job(name, partial(_this, Call("calibrate_flux", product.path, options)))
+                )
+        return jobs
+
+
+def _this(call: Call) -> Call:
+    return call

@@ -167,8 +167,11 @@ def _together(names: list[str]) -> str:
 
 def _prefixes(row: FileReport) -> str:
     """Return the steps of the main products, such as ``cfzst ecfzst x2 wecfzst x2``."""
-    main = [product.path.name for product in row.products if not product.role]
-    counts = Counter(name.partition("_")[0] for name in main)
+    main = [product for product in row.products if not product.role]
+    counts = Counter(
+        product.path.name.partition("_")[0] + ("+flux" if product.data_type == 5 else "")
+        for product in main
+    )
     return " ".join(f"{name} x{count}" if count > 1 else name for name, count in counts.items())
 
 

@@ -62,6 +62,12 @@ def flat_key(info: FrameInfo) -> tuple[object, ...]:
     return (*bias_key(info), info.technique, *optics, *angles)
 
 
+def flux_key(info: FrameInfo) -> tuple[object, ...]:
+    """Return what must be equal among standards that make one sensitivity function."""
+    angles = (_angle(info.cam_targ), _angle(info.grt_targ))
+    return (info.camera, info.grating, info.filter.upper(), info.filter2.upper(), *angles)
+
+
 def _angle(degrees: float) -> float | None:
     return None if isnan(degrees) else round(degrees, 2)
 
@@ -192,6 +198,52 @@ def choose_arcs(science: FrameInfo, candidates: Sequence[FrameInfo]) -> tuple[Ch
         lamps |= new
         choices.append(_choice(science, candidates, index, points, reasons))
     return tuple(choices)
+
+
+def choose_sensitivity(frame: FrameInfo, candidates: Sequence[FrameInfo]) -> Choice:
+    """Choose the sensitivity function for a spectrum.
+
+    Parameters
+    ----------
+    frame : FrameInfo
+        The spectrum whose flux is sought.
+    candidates : Sequence of FrameInfo
+        Sensitivity functions, or the frames of standards that stand for them.
+
+    Returns
+    -------
+    Choice
+        The candidate of equal camera, grating, angles and filters that is nearest in time. Binning
+        and readout do not matter, for it counts electrons per Angstrom; another slit or another
+        night lowers the grade.
+    """
+    checks = (_PLACE[0], *_OPTICS)
+    suitable = [
+        index
+        for index, candidate in enumerate(candidates)
+        if all(check(frame, candidate) for _, check in checks)
+    ]
+    if not suitable:
+        faults = Counter(
+            next(fault for fault, check in checks if not check(frame, candidate))
+            for candidate in candidates
+        )
+        there = ", ".join(f"{count} with {fault}" for fault, count in faults.most_common())
+        wanted = f"no standard star for {_wanted(frame, Kind.ARC)}"
+        return Choice(
+            None, None, "", (f"{wanted}: {f'there are {there}' if there else 'none yet'}",)
+        )
+    graded = []
+    for index in suitable:
+        nights = _nights_apart(frame, candidates[index])
+        points = sum(nights > limit for limit in (0, 7, 30))
+        reasons = ["same night" if nights == 0 else f"from another night, {nights} d apart"]
+        if _slit_key(frame) != _slit_key(candidates[index]):
+            points += 1
+            reasons.append("through another slit: the level is less certain")
+        graded.append((points, _seconds(frame, candidates[index]), index, tuple(reasons)))
+    points, _, index, why = min(graded)
+    return _choice(frame, candidates, index, points, why)
 
 
 def misfit(frame: FrameInfo, master: FrameInfo, kind: Kind) -> str:
