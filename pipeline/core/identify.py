@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import median_filter
 
+from goodman_live.pipeline.core.consensus import consensus
 from goodman_live.pipeline.core.departure import Departure, Slide, fit_departure, slide_of
 from goodman_live.pipeline.core.match import assign
 
@@ -25,8 +26,9 @@ _UNEXPECTED = 0.05
 _OUTLIER, _OUTLIER_STATED = 3.7, 3.2
 """Leave-one-out residual in sigma beyond which a line is left out; where the errors came with
 the lines, what lies further is more likely a stray than a line of the lamp."""
-_BLEND_LIMIT = 0.15
-"""A possible pull of unresolved neighbours above this many columns keeps a line out."""
+_BLEND_LIMIT, _BLEND_LAST, _SCARCE = 0.15, 0.5, 6
+"""A possible pull of unresolved neighbours above this many columns keeps a line out; the second
+limit holds where fewer good lines than the third number are left."""
 _UNCERTAIN, _ENOUGH = 0.1, 8
 """Centres worse than this many binned pixels are not needed where so many better lines exist."""
 _FEW = 4
@@ -36,6 +38,8 @@ _FLOOR = 0.02
 _SHARE_OF_ALLOWANCE = 0.62
 """Width of (measured less true) / stated of the centres of 7700 simulated lines: 0.58 unbinned,
 0.70 and 0.80 binned."""
+_SHARE_OF_FAINT = 2.0
+"""The same of centres that are uncertain by more than `_UNCERTAIN`."""
 _SHARPEST = 2.7
 """Full width of the sharpest lines of Goodman, unbinned columns; taken where none is measured."""
 _MOST_REJECTED = 0.35
@@ -92,10 +96,16 @@ class Seen:
         """Return the expected error of centres for the fit.
 
         Centres of measured lines carry an allowance for the shape of a line, which is more than
-        they need; what they do need the fit finds as their common scatter.
+        they need; what they do need the fit finds as their common scatter. Faint ones need
+        more: lines that no list holds lie beside them.
         """
-        share = 1.0 if self.flux is None else _SHARE_OF_ALLOWANCE
-        result: NDArray[np.float64] = share * self.sigma[index]
+        sigma = self.sigma[index]
+        if self.flux is None:
+            return sigma
+        faint = np.clip(sigma / (_UNCERTAIN * max(self.binning, 1)) - 0.5, 0, 1)
+        result: NDArray[np.float64] = (
+            _SHARE_OF_ALLOWANCE + (_SHARE_OF_FAINT - _SHARE_OF_ALLOWANCE) * faint
+        ) * sigma
         return result
 
     def brightness(self) -> NDArray[np.intp]:
@@ -224,15 +234,6 @@ def _smooth(widths: NDArray[np.float64]) -> NDArray[np.float64]:
     return median_filter(widths, 7, mode="reflect") if len(widths) >= 7 else widths
 
 
-def _usable(seen: Seen, lines: LineList, pulls: NDArray[np.float64], i: int, j: int) -> bool:
-    return bool(
-        seen.trouble[i] == ""
-        and lines.clean[j]
-        and lines.chance[j] >= _UNEXPECTED
-        and pulls[j] <= _BLEND_LIMIT
-    )
-
-
 def _fit(
     seen: Seen,
     lines: LineList,
@@ -273,6 +274,48 @@ def _best_known(
     return likely if len(likely) >= _FEW else kept
 
 
+def _to_fit(
+    seen: Seen, lines: LineList, pairs: list[tuple[int, int]], pulls: NDArray[np.float64]
+) -> list[tuple[int, int]]:
+    """Return the pairs to begin with; where few are good, the next best as well."""
+    sound = [
+        pair
+        for pair in pairs
+        if seen.trouble[pair[0]] == ""
+        and lines.clean[pair[1]]
+        and lines.chance[pair[1]] >= _UNEXPECTED
+    ]
+    kept = _best_known(seen, lines, [pair for pair in sound if pulls[pair[1]] <= _BLEND_LIMIT])
+    if sum(seen.sigma[i] <= _UNCERTAIN * max(seen.binning, 1) for i, _ in kept) < _SCARCE:
+        kept = _best_known(seen, lines, [pair for pair in sound if pulls[pair[1]] <= _BLEND_LAST])
+    if len(kept) < 3:
+        kept = [pair for pair in pairs if seen.trouble[pair[0]] == "" and lines.clean[pair[1]]]
+    return kept
+
+
+def _agreeing(
+    seen: Seen,
+    lines: LineList,
+    predicted: NDArray[np.float64],
+    kept: list[tuple[int, int]],
+    fewest: int,
+) -> list[tuple[int, int]]:
+    """Leave out what the crowd of measured lines contradicts, if that is a minority."""
+    if seen.flux is None or len(kept) < _ENOUGH:
+        return kept
+    i, j = np.array(kept).T
+    agree = consensus(
+        predicted[j],
+        seen.column[i] - predicted[j],
+        np.maximum(seen.likely_error(i), 1e-3),
+        lines.lamp[j],
+        binning=max(seen.binning, 1),
+    )
+    if agree.sum() < fewest:
+        return kept
+    return [pair for pair, good in zip(kept, agree, strict=True) if good]
+
+
 def _fit_robustly(
     seen: Seen,
     lines: LineList,
@@ -282,12 +325,11 @@ def _fit_robustly(
     slide: Slide,
 ) -> tuple[Departure | None, list[tuple[int, int]]]:
     """Fit the usable pairs, leaving out the worst one by one while it stands out."""
-    kept = _best_known(seen, lines, [pair for pair in pairs if _usable(seen, lines, pulls, *pair)])
-    if len(kept) < 3:
-        kept = [pair for pair in pairs if seen.trouble[pair[0]] == "" and lines.clean[pair[1]]]
+    kept = _to_fit(seen, lines, pairs, pulls)
     if len(kept) < 2:
         return None, kept
     fewest = max(len(kept) - int(_MOST_REJECTED * len(kept)), 4)
+    kept = _agreeing(seen, lines, predicted, kept, fewest)
     departure = _fit(seen, lines, predicted, kept, pulls, slide)
     while len(kept) > fewest:
         worst = _worst(departure, stated=seen.flux is None)

@@ -345,7 +345,7 @@ def _state(
     scale = found.dispersion.scale(columns)
     count = int(used.sum())
     rms = _rms(residual)
-    reasons = _doubts(seen, found, candidate, gap, rms)
+    reasons = _doubts(seen, found, candidate, gap)
     return WavelengthSolution(
         dispersion=found.dispersion,
         departure=found.departure,
@@ -372,7 +372,6 @@ def _doubts(
     found: Identified,
     candidate: Candidate,
     gap: float,
-    rms: float,
 ) -> tuple[str, ...]:
     reasons = []
     count = int(found.used.sum())
@@ -385,9 +384,12 @@ def _doubts(
         reasons.append(
             f"another identification of the lines is nearly as likely (log odds {gap:.1f})"
         )
+    departure = found.departure
+    # faint lines scatter more and weigh less
+    weight = 1 / departure.left_out_sigma**2
+    rms = float(np.sqrt(np.sum(weight * departure.residual**2) / weight.sum()))
     if rms > 0.35 * max(seen.binning, 1):
         reasons.append(f"the lines scatter by {rms:.2f} columns")
-    departure = found.departure
     left_out = _rms(departure.left_out)
     surprise = _rms(departure.left_out / departure.left_out_sigma)
     if left_out > 1.0 * max(seen.binning, 1) and surprise > 3:
