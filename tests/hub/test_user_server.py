@@ -14,13 +14,14 @@ from goodman_live.hub.spawners import FORGOTTEN
 
 @pytest.fixture(scope="module")
 def server(live, sign_in):
-    """Spawn the observer's server and return its process."""
+    """Spawn the observer's server; return a client signed in, and the server's process."""
     client = sign_in("observer")
     client.get("/hub/spawn", follow_redirects=True)
     for _ in range(200):
         for process in marked(live.root):
             if (
                 "jupyterhub.singleuser" in process.cmdline()
+                and process.environ()["JUPYTERHUB_USER"] == "observer"  # not a neighbour's
                 and client.get("/user/observer/api", follow_redirects=True).is_success
             ):
                 return client, process

@@ -1,21 +1,29 @@
 """What Dask opens beside its TLS ports: HTTP servers on loopback, without anything to say."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import httpx
 import psutil
+import pytest
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
-def _ours() -> list[psutil.Process]:
-    """Return this process and its workers, not the servers that other tests keep running."""
-    me = psutil.Process()
-    workers = [p for p in me.children() if any("multiprocessing" in x for x in p.cmdline())]
-    assert workers
-    return [me, *workers, *(child for worker in workers for child in worker.children(True))]
+    from .conftest import Site
 
 
 def _listening() -> set[tuple[str, int]]:
+    """Return address and port of all that this process and its children listen on."""
     found = set()
-    for process in _ours():
-        for connection in process.net_connections("tcp"):
+    me = psutil.Process()
+    for process in (me, *me.children(recursive=True)):
+        try:
+            connections = process.net_connections("tcp")
+        except psutil.NoSuchProcess:
+            continue
+        for connection in connections:
             if connection.status == psutil.CONN_LISTEN:
                 found.add((connection.laddr.ip, connection.laddr.port))
     return found
@@ -25,9 +33,17 @@ PATHS = ("/", "/status", "/health", "/metrics", "/info/main/workers.html", "/jso
 MORE = ("/json/identity.json", "/api/v1", "/api/v1/retire_workers", "/sitemap.json", "/statics/")
 
 
-async def test_every_port_is_on_loopback_and_no_page_is_served(live):
-    ports = _listening()
-    assert ports
+@pytest.fixture
+async def ports(site: Site) -> AsyncIterator[set[tuple[str, int]]]:
+    """Start an engine; yield what is listened on since, not what other tests keep running."""
+    before = _listening()
+    await site.start()
+    yield _listening() - before
+    await site.engine.stop()
+
+
+async def test_every_port_is_on_loopback_and_no_page_is_served(ports):
+    assert len(ports) >= 2, "the scheduler and its worker listen"
     assert {ip for ip, _ in ports} <= {"127.0.0.1", "::1"}
     answered = 0
     async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
