@@ -16,7 +16,7 @@ from goodman_live.hub.places import jupyter_path, notebooks, point
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FIRST_PAGE = "/voila/render/pages/data.ipynb"
+FIRST_PAGE = "/voila/render/pages/home.ipynb"
 """Where a user's server sends the browser that brings no other address."""
 PAGES = "pages"
 """Name of the link, in the user's folder, to the notebooks of the pages."""
@@ -28,6 +28,8 @@ LAB_EXTENSIONS = [
     "bqscales",
 ]
 """Front-end extensions that a page loads; whatever else is installed stays out of it."""
+CONTACT = ("GOODMAN_CONTACT_NAME", "GOODMAN_CONTACT_EMAIL")
+"""Whom the footer of every page names, as the operator's environment says."""
 KERNEL_IDLE_S = 15 * 60
 """A page's kernel that nobody is connected to is stopped after this time."""
 
@@ -91,6 +93,10 @@ def configure(c: Any, environ: Mapping[str, str] | None = None) -> None:
             "api_path": environ.get("GOODMAN_API_PATH", ""),
             "logout_url": f"{prefix}hub/logout",
             "hub_home": f"{prefix}hub/home",
+            "contact": {
+                "name": environ.get("GOODMAN_CONTACT_NAME", ""),
+                "email": environ.get("GOODMAN_CONTACT_EMAIL", ""),
+            },
         }
     }
 

@@ -42,8 +42,9 @@ SHORTEST_TOKEN = 32
 
 SERVICE_SCOPES = ["read:users:name", "read:users:groups"]
 """What the service may do at the Hub, each by name."""
-SERVER_SCOPES = [f"access:services!service={SERVICE}", "read:users!user"]
-"""What the token of a user's server may do besides reporting its activity."""
+SERVER_SCOPES = [f"access:services!service={SERVICE}", "read:users!user", "tokens!user"]
+"""What the token of a user's server may do besides reporting its activity: ask the service, and
+make and revoke API tokens of its own user, for the page *Account*."""
 USER_SCOPES = ["self", f"access:services!service={SERVICE}"]
 """What every signed-in user may do."""
 
@@ -170,7 +171,7 @@ def _servers(c: Any, at: Ports, environ: Mapping[str, str]) -> None:
     path = f"/services/{SERVICE}"
     api = f"http://127.0.0.1:{at.public}{path}"
     c.Spawner.cmd = [sys.executable, "-m", *userserver.spawner_command(), *_as_root(environ)]
-    marks = {key: environ[key] for key in PASSED_ON if key in environ}
+    marks = {key: environ[key] for key in (*PASSED_ON, *userserver.CONTACT) if key in environ}
     c.Spawner.environment = userserver.spawner_environment(api, path) | marks
     c.Spawner.default_url = userserver.FIRST_PAGE
     c.Spawner.ip = "127.0.0.1"

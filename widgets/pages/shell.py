@@ -9,6 +9,7 @@ import ipywidgets as w
 
 from goodman_live.widgets.client.errors import ClientError, ConnectionLostError, NotSignedInError
 from goodman_live.widgets.components.parts import Notice
+from goodman_live.widgets.pages.reader import Reader
 from goodman_live.widgets.pages.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Shell:
         self.client = client
         self.notice = Notice()
         self.tasks = Tasks(self.failed)
-        self.widget = w.VBox([self.notice]).add_class("gl-page")
+        self.reader = Reader(client, self.tasks)
+        self.widget = w.VBox([self.notice, self.reader.widget]).add_class("gl-page")
         self._on_event = on_event
         self._on_live = on_live
         self._lost = False
@@ -52,12 +54,13 @@ class Shell:
 
     def place(self, *parts: w.Widget) -> None:
         """Put the parts of the page below the notice."""
-        self.widget.children = (self.notice, *parts)
+        self.widget.children = (self.notice, self.reader.widget, *parts)
 
     def begin(self) -> None:
         """Start heartbeat and event stream."""
         self.tasks.start("beat", self._beat())
         self.tasks.start("events", self._follow())
+        self.tasks.start("reader", self.reader.load())
 
     def say(self, text: str, tone: str = "info", *, retry: bool = False) -> None:
         """Show a line over the page; an empty one hides it."""

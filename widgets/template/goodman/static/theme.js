@@ -17,13 +17,32 @@
     if (document.body) document.body.dataset.jpThemeLight = String(theme === "light");
   }
 
+  const keep = (theme) => {
+    try { localStorage.setItem(KEY, theme); } catch { /* a private window keeps nothing */ }
+  };
+
+  // Who reads, as the service told a page's kernel: name, staff items, the account's own theme.
+  window.goodmanReader = ({ name, staff, theme }) => {
+    root.toggleAttribute("data-gl-staff", Boolean(staff));
+    try { sessionStorage.setItem("goodman-staff", staff ? "1" : ""); } catch { /* as above */ }
+    const label = document.getElementById("gl-name");
+    if (label && name) label.textContent = name;
+    if ((theme === "dark" || theme === "light") && theme !== root.dataset.glTheme) {
+      keep(theme);
+      show(theme);
+    }
+  };
+
   show(stored() || preferred());
+  try { root.toggleAttribute("data-gl-staff", sessionStorage.getItem("goodman-staff") === "1"); } catch { /* as above */ }
   document.addEventListener("DOMContentLoaded", () => {
     show(root.dataset.glTheme);
     document.getElementById("gl-theme")?.addEventListener("click", () => {
       const next = root.dataset.glTheme === "dark" ? "light" : "dark";
-      try { localStorage.setItem(KEY, next); } catch { /* a private window keeps nothing */ }
+      keep(next);
       show(next);
+      // The page's kernel, where there is one, keeps it with the account.
+      dispatchEvent(new CustomEvent("goodman-theme", { detail: next }));
     });
   });
   // Another tab of the same reader follows.
