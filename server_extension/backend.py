@@ -10,19 +10,17 @@ import asyncio
 import logging
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy.orm import Session
+from sqlalchemy.exc import IntegrityError
 
-from goodman_live.hub.accounts.models import User
 from goodman_live.hub.accounts.proposals import ensure_shared
-from goodman_live.hub.mail.letters import Kind
-from goodman_live.hub.mail.queue import ask_for
 from goodman_live.hub.mail.settings import MailSettings  # noqa: TC001 (a field's type)
 from goodman_live.pipeline.core.errors import GoodmanError
-from goodman_live.server_extension.catalogue.activity import LogEntry
 from goodman_live.server_extension.catalogue.database import Catalogue
+from goodman_live.server_extension.catalogue.errors import ConflictError
 from goodman_live.server_extension.catalogue.migrate import migrate
 from goodman_live.server_extension.engine.engine import Engine, EngineSettings
 from goodman_live.server_extension.jobs import count_live_jobs
@@ -31,8 +29,10 @@ from goodman_live.server_extension.pictures import PictureCache
 from goodman_live.server_extension.postroom import PostRoom
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from sqlalchemy.orm import Session
 
 log = logging.getLogger(__name__)
 
@@ -207,7 +207,7 @@ class Backend:
         catalogue = self.catalogue
 
         def run() -> Result:
-            with catalogue.write() as session:
+            with _conflicts_told(), catalogue.write() as session:
                 return work(session, *arguments, **named)
 
         return await self._off_loop(self._database, run)
@@ -222,8 +222,7 @@ class Backend:
         catalogue = self.catalogue
 
         def run() -> Result:
-            writing = catalogue.engine.execution_options(goodman_write=True)
-            with Session(writing, expire_on_commit=False) as session:
+            with _conflicts_told(), catalogue.stepwise() as session:
                 return work(session, *arguments, **named)
 
         return await self._off_loop(self._database, run)
@@ -246,15 +245,6 @@ class Backend:
         """Tell the streams to look: something was committed."""
         self.engine.events.wake()
 
-    async def invite(self, user: User, soar_id: str) -> None:
-        """Send a new user a one-time link to choose a user name and a password."""
-        await self.write(_invite, user.id, soar_id)
-        self.wake_events()
-
-    async def tell_added(self, user: User, soar_id: str) -> None:
-        """Send a user word of a proposal that they were added to, if they want such mail."""
-        await self.write(_tell_added, user.id, soar_id)
-
     def free_bytes(self) -> int:
         """Return the free space of the data root."""
         return shutil.disk_usage(self.settings.data_root).free
@@ -264,20 +254,13 @@ class Backend:
         return
 
 
-def _invite(session: Session, user_id: int, soar_id: str) -> None:
-    user = session.get_one(User, user_id)
-    ask_for(session, user, Kind.INVITATION, proposal=soar_id)
-    reason = f" for {soar_id}" if soar_id else ""
-    session.add(
-        LogEntry(
-            level="info",
-            source="accounts",
-            message=f"The account {user.username} was made{reason}; its owner is sent a link to"
-            " choose a user name and a password.",
-            user_id=user_id,
-        )
-    )
-
-
-def _tell_added(session: Session, user_id: int, soar_id: str) -> None:
-    ask_for(session, session.get_one(User, user_id), Kind.ADDED, proposal=soar_id)
+@contextmanager
+def _conflicts_told() -> Iterator[None]:
+    """Say that another request was faster, where the database found two that go not together."""
+    try:
+        yield
+    except IntegrityError as error:
+        log.warning("Two requests at the same moment: %s", error.orig)
+        raise ConflictError(
+            "Somebody changed the same thing at this moment.", remedy="Try again."
+        ) from error

@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from goodman_live.hub.accounts.proposals import add_collaborator, remove_collaborator
+from goodman_live.hub.accounts.proposals import join, remove_collaborator
+from goodman_live.hub.mail.letters import Kind
+from goodman_live.hub.mail.queue import ask_for
 from goodman_live.server_extension.handler import ApiHandler
 from goodman_live.server_extension.identity import NotAdmittedError
 from goodman_live.server_extension.inputs import Strict
 from goodman_live.server_extension.operation import operation
-from goodman_live.server_extension.people import acting_user, get_proposal
+from goodman_live.server_extension.people import acting_user, get_proposal, invite
 from goodman_live.server_extension.schemas import ProposalModel
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from goodman_live.hub.accounts.models import User
     from goodman_live.server_extension.catalogue.viewer import Viewer
     from goodman_live.server_extension.operation import Operation
 
@@ -70,26 +71,25 @@ class CollaboratorsHandler(ApiHandler):
         return super().arguments_for(contract, path)
 
     async def _change(self, proposal_id: int, change: CollaboratorChange) -> ProposalModel:
-        model, added, is_new = await self.backend.write_stepwise(
+        return await self.backend.write_stepwise(
             change_collaborators, self.viewer, proposal_id, change
         )
-        if added is not None and is_new:
-            await self.backend.invite(added, model.soar_id)
-        elif added is not None:
-            await self.backend.tell_added(added, model.soar_id)
-        return model
 
 
 def change_collaborators(
     session: Session, viewer: Viewer, proposal_id: int, change: CollaboratorChange
-) -> tuple[ProposalModel, User | None, bool]:
-    """Add or remove a collaborator; return the proposal, who was added and if they are new."""
+) -> ProposalModel:
+    """Add or remove a collaborator, and queue the letter, in one transaction."""
     proposal = get_proposal(session, viewer, proposal_id)
     actor = acting_user(session, viewer)
     if change.action == "remove":
         remove_collaborator(session, proposal, change.email, by=actor)
-        return ProposalModel.of(proposal), None, False
+        return ProposalModel.of(proposal)
     before = {proposal.pi_id, *(user.id for user in proposal.collaborators)}
-    user, is_new = add_collaborator(session, proposal, change.email, by=actor)
-    added = None if user.id in before else user
-    return ProposalModel.of(proposal), added, is_new
+    user, is_new = join(session, proposal, change.email, by=actor)
+    if is_new:
+        invite(session, user, proposal.soar_id)
+    elif user.id not in before:
+        ask_for(session, user, Kind.ADDED, proposal=proposal.soar_id)
+    session.commit()
+    return ProposalModel.of(proposal)

@@ -8,6 +8,9 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import selectinload
 
 from goodman_live.hub.accounts.models import Proposal, User
+from goodman_live.hub.mail.letters import Kind
+from goodman_live.hub.mail.queue import ask_for
+from goodman_live.server_extension.catalogue.activity import LogEntry
 from goodman_live.server_extension.catalogue.errors import NotFoundError
 from goodman_live.server_extension.catalogue.viewer import LOCAL_OWNER
 from goodman_live.server_extension.identity import NotAdmittedError
@@ -58,3 +61,14 @@ def get_proposal(session: Session, viewer: Viewer, proposal_id: int) -> Proposal
     if found is None:
         raise NotFoundError(f"There is no proposal {proposal_id}.", field="id")
     return found
+
+
+def invite(session: Session, user: User, soar_id: str) -> None:
+    """Send a new user a one-time link to choose a user name and a password; no commit."""
+    ask_for(session, user, Kind.INVITATION, proposal=soar_id)
+    reason = f" for {soar_id}" if soar_id else ""
+    message = (
+        f"The account {user.username} was made{reason}; its owner is sent a link to choose a"
+        " user name and a password."
+    )
+    session.add(LogEntry(source="accounts", message=message, user_id=user.id))

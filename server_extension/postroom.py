@@ -7,14 +7,14 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from sqlalchemy.orm import Session
-
 from goodman_live.hub.mail.postman import Postman
 from goodman_live.hub.mail.queue import forget_old, is_due
 from goodman_live.hub.mail.transport import make_mailer
 from goodman_live.server_extension.catalogue.activity import LogEntry
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from goodman_live.hub.accounts.models import OutgoingMail
     from goodman_live.hub.mail.settings import MailSettings
     from goodman_live.server_extension.catalogue.database import Catalogue
@@ -38,13 +38,9 @@ class PostRoom:
 
     def __init__(self, catalogue: Catalogue, settings: MailSettings) -> None:
         self._catalogue = catalogue
-        self._writing = catalogue.engine.execution_options(goodman_write=True)
-        self._postman = Postman(make_mailer(settings), settings, self._session, report)
+        self._postman = Postman(make_mailer(settings), settings, catalogue.stepwise, report)
         self._thread = ThreadPoolExecutor(1, "goodman-mail")
         self._task: asyncio.Task[None] | None = None
-
-    def _session(self) -> Session:
-        return Session(self._writing, expire_on_commit=False)
 
     def start(self) -> None:
         """Begin to look, on the running loop."""
@@ -73,7 +69,7 @@ class PostRoom:
             due = is_due(session)
         if due:
             self._postman.deliver_due()
-            with self._session() as session:
+            with self._catalogue.stepwise() as session:
                 forget_old(session)
 
 

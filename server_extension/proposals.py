@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import AwareDatetime, Field
 from sqlalchemy import func, or_, select
 
+from goodman_live.hub.accounts.lists import check_semester
 from goodman_live.hub.accounts.models import Proposal, User
-from goodman_live.hub.accounts.proposals import check_soar_id, create_proposal, find_proposal
+from goodman_live.hub.accounts.proposals import (
+    NO_ABSTRACT,
+    NO_TITLE,
+    SHARED,
+    check_soar_id,
+    find_proposal,
+    new_proposal,
+)
 from goodman_live.hub.accounts.users import find_by_email
+from goodman_live.hub.mail.letters import Kind
+from goodman_live.hub.mail.queue import ask_for
 from goodman_live.pipeline.settings import ReductionSettings
 from goodman_live.server_extension.catalogue.errors import ConflictError, ForbiddenError
 from goodman_live.server_extension.handler import ApiHandler
@@ -17,6 +27,7 @@ from goodman_live.server_extension.inputs import RequestError, Strict
 from goodman_live.server_extension.operation import Access, operation
 from goodman_live.server_extension.people import acting_user, get_proposal, proposals_seen_by
 from goodman_live.server_extension.schemas import Page, ProposalModel
+from goodman_live.server_extension.settings_preview import raws_of
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -48,6 +59,14 @@ class ProposalChange(Strict):
     email: str | None = Field(None, max_length=254, description="Or their e-mail.")
     public_date: AwareDatetime | None = Field(
         None, description="When its frames become public; null for the frames' own dates."
+    )
+
+
+class SettingsQuery(Strict):
+    """What to do with what is made already."""
+
+    redo: bool = Field(
+        default=False, description="Look at the proposal's frames again and redo what changes."
     )
 
 
@@ -130,13 +149,24 @@ class SettingsHandler(ApiHandler):
         id="api_proposals_settings_update",
         summary="Replace the data-reduction settings",
         tag="proposals",
+        query=SettingsQuery,
         body=ReductionSettings,
         answer=ReductionSettings,
-        description="For new frames and new runs; what was made stays. PI and staff.",
+        description="For new frames and new runs. PI and staff. `preview/` says what a change"
+        " would redo.",
     )
-    async def put(self, id: int, body: ReductionSettings) -> ReductionSettings:  # noqa: A002
+    async def put(
+        self,
+        id: int,  # noqa: A002
+        query: SettingsQuery,
+        body: ReductionSettings,
+    ) -> ReductionSettings:
         """Replace the settings; what is left out takes its default."""
-        return await self.backend.write(change_settings, self.viewer, id, body)
+        frames = await self.backend.write(change_settings, self.viewer, id, body)
+        if query.redo:
+            for frame_id in frames:
+                await self.backend.engine.replan(frame_id)
+        return body
 
 
 def page_of_proposals(session: Session, viewer: Viewer, query: ProposalQuery) -> ProposalPage:
@@ -163,17 +193,21 @@ def read_proposal(session: Session, viewer: Viewer, proposal_id: int) -> Proposa
 
 
 def make_proposal(session: Session, viewer: Viewer, new: NewProposal) -> ProposalModel:
-    """Make a proposal."""
-    proposal = create_proposal(
+    """Make a proposal and send its PI word of it."""
+    pi = _investigator(session, new)
+    proposal = new_proposal(
         session,
         soar_id=new.soar_id,
-        pi=_investigator(session, new),
+        pi=pi,
         semester=new.semester or "",
         title=new.title or "",
         abstract=new.abstract or "",
         public_date=new.public_date,
         by=acting_user(session, viewer),
     )
+    if pi is not None:
+        ask_for(session, pi, Kind.ADDED, proposal=proposal.soar_id, role="pi")
+    session.commit()
     return ProposalModel.of(proposal)
 
 
@@ -190,17 +224,32 @@ def change_proposal(
     proposal = get_proposal(session, viewer, proposal_id)
     given = change.model_dump(exclude_unset=True, exclude={"user", "email", "soar_id"})
     for name, value in given.items():
-        setattr(proposal, name, "" if value is None and name != "public_date" else value)
+        setattr(proposal, name, _as_kept(session, name, value))
     if change.soar_id is not None:
         soar_id = check_soar_id(change.soar_id)
         other = find_proposal(session, soar_id)
         if other is not None and other.id != proposal.id:
             raise ConflictError(f"The proposal {soar_id!r} exists.", field="soar_id")
+        if proposal.soar_id in SHARED and soar_id != proposal.soar_id:
+            # By this id alone everybody sees calibrations; another would let in only its members.
+            raise ConflictError(f"{proposal.soar_id} is shared and keeps its id.", field="soar_id")
         proposal.soar_id = soar_id
     if change.model_fields_set & {"user", "email"}:
-        proposal.pi = _investigator(session, change)
+        pi = _investigator(session, change)
+        if pi is not None and pi.id != proposal.pi_id:
+            ask_for(session, pi, Kind.ADDED, proposal=proposal.soar_id, role="pi")
+        proposal.pi = pi
     session.flush()
     return ProposalModel.of(proposal)
+
+
+def _as_kept(session: Session, name: str, value: Any) -> Any:
+    if name == "public_date":
+        return value
+    text = (value or "").strip()
+    if name == "semester":
+        return check_semester(session, text)
+    return text or {"title": NO_TITLE, "abstract": NO_ABSTRACT}[name]
 
 
 def _investigator(session: Session, change: ProposalChange) -> User | None:
@@ -222,8 +271,8 @@ def read_settings(session: Session, viewer: Viewer, proposal_id: int) -> Reducti
 
 def change_settings(
     session: Session, viewer: Viewer, proposal_id: int, settings: ReductionSettings
-) -> ReductionSettings:
-    """Replace the settings of a proposal.
+) -> list[int]:
+    """Replace the settings of a proposal; return its raw frames, newest first.
 
     Raises
     ------
@@ -234,4 +283,4 @@ def change_settings(
     if not viewer.sees_all and proposal.pi_id != viewer.user_id:
         raise ForbiddenError(f"Only the PI of {proposal.soar_id} and staff change its settings.")
     proposal.settings = settings.model_dump(mode="json")
-    return settings
+    return raws_of(session, proposal)

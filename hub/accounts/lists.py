@@ -30,7 +30,7 @@ def check_partner(session: Session, name: str) -> str:
     name = name.strip()
     if not name:
         return ""
-    found = session.scalar(select(Partner.name).where(func.lower(Partner.name) == name.lower()))
+    found = _find_partner(session, name)
     if found is None:
         there = ", ".join(session.scalars(select(Partner.name).order_by(Partner.name)))
         raise AccountError(
@@ -38,7 +38,14 @@ def check_partner(session: Session, name: str) -> str:
             remedy=f"One of {there}; staff edit the list.",
             field="partner",
         )
-    return found
+    return found.name
+
+
+def _find_partner(session: Session, name: str) -> Partner | None:
+    # Not in SQL: SQLite knows the case of ASCII letters only. The list is short.
+    wanted = name.casefold()
+    rows = session.scalars(select(Partner).order_by(Partner.id))
+    return next((row for row in rows if row.name.casefold() == wanted), None)
 
 
 def add_partner(session: Session, name: str) -> Partner:
@@ -87,8 +94,7 @@ def _new_partner(session: Session, name: str, but: Partner | None = None) -> str
     name = " ".join(name.split())
     if not _PARTNER.fullmatch(name):
         raise AccountError(f"{name[:80]!r} cannot be a partner's name.", field="name")
-    same = select(Partner).where(func.lower(Partner.name) == name.lower())
-    found = session.scalar(same)
+    found = _find_partner(session, name)
     if found is not None and found is not but:
         raise TakenError(f"The partner {found.name!r} exists.", field="name")
     return name

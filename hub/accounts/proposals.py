@@ -39,13 +39,18 @@ def check_soar_id(soar_id: str) -> str:
         If it is empty, too long or has signs that a folder or an address cannot carry.
     """
     soar_id = soar_id.strip()
-    if not _LEGAL.fullmatch(soar_id):
+    if not is_legal(soar_id):
         raise AccountError(
             f"{soar_id[:80]!r} cannot be a SOAR id.",
             remedy="Write it as the frames' PROPID has it, like SOAR2026B-013.",
             field="soar_id",
         )
     return soar_id
+
+
+def is_legal(soar_id: str) -> bool:
+    """Say whether a header, a folder and an address can carry the id."""
+    return _LEGAL.fullmatch(soar_id) is not None
 
 
 def is_usual(soar_id: str) -> bool:

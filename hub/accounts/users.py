@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from goodman_live.hub.accounts import attempts
@@ -17,7 +17,7 @@ from goodman_live.hub.accounts.errors import (
     WrongPasswordError,
 )
 from goodman_live.hub.accounts.lists import check_partner
-from goodman_live.hub.accounts.models import User, utc_now
+from goodman_live.hub.accounts.models import OneTimeLink, User, utc_now
 from goodman_live.hub.accounts.names import (
     MAX_USERNAME,
     check_email,
@@ -221,6 +221,43 @@ def authenticate(session: Session, username: str, password: str) -> SignIn:
     user.last_login = utc_now()
     attempts.note_success(session, username)
     return SignIn(Outcome.OK, user)
+
+
+def change_email(session: Session, user: User, email: str) -> None:
+    """Give the account another e-mail; links on their way to the old one end. No commit.
+
+    Who may is asked before. A password link that was sent to the old address would otherwise
+    let its reader in.
+
+    Raises
+    ------
+    AccountError
+        If it is none, or belongs to another account.
+    """
+    email = check_email(email)
+    if email == user.email:
+        return
+    if find_by_email(session, email) is not None:
+        raise TakenError(f"The e-mail {email!r} belongs to an account.", field="email")
+    user.email = email
+    session.execute(delete(OneTimeLink).where(OneTimeLink.user_id == user.id))
+    session.flush()
+
+
+def set_staff(session: Session, user: User, *, is_staff: bool, by: User | None) -> None:
+    """Make somebody staff, or no longer; no commit.
+
+    Raises
+    ------
+    NotAllowedError
+        If anybody but a superuser asks, or a superuser were to be no staff.
+    """
+    if by is not None and not (by.is_superuser and by.is_active):
+        raise NotAllowedError("Staff are made by superusers.", field="is_staff")
+    if user.is_superuser and not is_staff:
+        raise NotAllowedError(f"{user.username} is a superuser, and so staff.", field="is_staff")
+    user.is_staff = is_staff
+    session.flush()
 
 
 def switch_off(session: Session, user: User, *, by: User | None = None) -> None:

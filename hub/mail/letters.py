@@ -89,7 +89,8 @@ def write_letter(kind: Kind, name: str, values: Mapping[str, Any], link: str = "
         )
         return Letter("Set a new password at Goodman Live", (hello, *body), link)
     if kind is Kind.ADDED:
-        text = f"You are now a collaborator of {proposal} and see its frames."
+        role = "the principal investigator" if words.get("role") == "pi" else "a collaborator"
+        text = f"You are now {role} of {proposal} and see its frames."
         return Letter(f"You were added to {proposal}", (hello, text), link)
     if kind is Kind.NOTICE:
         paragraphs = tuple(re.split(r"\n\s*\n", words.get("message", "").strip()))

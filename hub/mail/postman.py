@@ -16,6 +16,7 @@ from goodman_live.pipeline.core.errors import GoodmanError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from email.message import EmailMessage
 
     from sqlalchemy.orm import Session
@@ -51,7 +52,7 @@ class Postman:
         self,
         mailer: Mailer,
         settings: MailSettings,
-        sessions: Callable[[], Session],
+        sessions: Callable[[], AbstractContextManager[Session]],
         report: Callable[[Session, OutgoingMail, str], None] | None = None,
     ) -> None:
         self.report = report

@@ -54,7 +54,7 @@ def ask_for(session: Session, user: User, kind: Kind, **values: Any) -> Outgoing
     return letter
 
 
-def ask_for_password_link(session: Session, user: User) -> None:
+def ask_for_password_link(session: Session, user: User) -> bool:
     """Put a letter for a forgotten password into the queue and commit, unless one just went.
 
     Who never had a password is invited again.
@@ -65,9 +65,11 @@ def ask_for_password_link(session: Session, user: User) -> None:
         OutgoingMail.kind == kind.value,
         OutgoingMail.created > utc_now() - RESET_PAUSE,
     )
-    if session.scalar(recent) is None:
+    due = session.scalar(recent) is None
+    if due:
         ask_for(session, user, kind)
     session.commit()
+    return due
 
 
 def is_due(session: Session) -> bool:

@@ -49,6 +49,12 @@ class Catalogue:
         with self._write() as session, session.begin():
             yield session
 
+    @contextmanager
+    def stepwise(self) -> Iterator[Session]:
+        """Open a session whose user commits, once or several times; the rest is rolled back."""
+        with self._write() as session:
+            yield session
+
     def close(self) -> None:
         """Let go of every connection."""
         self.engine.dispose()

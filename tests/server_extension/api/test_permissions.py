@@ -91,6 +91,28 @@ ROWS = {
     "api_proposals_collaborators_by_get": Row(
         "api/proposals/collaborators/{proposal}/", 404, 403, 200, 200, json=REPEATED
     ),
+    "api_proposals_settings_preview_create": ours(
+        "api/proposals/settings/{proposal}/preview/", json={"max_targets": 2}
+    ),
+    "api_proposals_soar_id_read": staff("api/proposals/soar-id/"),
+    "api_proposals_unclaimed_list": staff("api/proposals/unclaimed/"),
+    "api_proposals_reassign_create": staff(
+        "api/proposals/reassign/",
+        404,
+        json={"from_soar_id": "SOAR2026A-001", "to_soar_id": "SOAR2099A-001", "apply": True},
+    ),
+    "api_semesters_list": all_("api/semesters/"),
+    "api_semesters_create": staff("api/semesters/", 409, json={"name": "2026B"}),
+    "api_semesters_partial_update": staff("api/semesters/999999/", 404, json={}),
+    "api_semesters_delete": staff("api/semesters/999999/", 404),
+    "api_semesters_import_create": staff(
+        "api/semesters/import/", json={"csv": "soar_id,pi_email\nX-1,pi@example.org"}
+    ),
+    "api_partners_list": all_("api/partners/"),
+    "api_partners_create": staff("api/partners/", 409, json={"name": "Chile"}),
+    "api_partners_partial_update": staff("api/partners/999999/", 404, json={"name": "X"}),
+    "api_partners_delete": staff("api/partners/999999/", 404),
+    "api_users_link_create": staff("api/users/{stranger}/link/", 202),
     "api_users_list": staff("api/users/"),
     "api_users_create": staff("api/users/", 409, json={"email": "pi@example.org"}),
     "api_users_read": staff("api/users/{stranger}/"),

@@ -5,7 +5,7 @@ import threading
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from goodman_live.hub.accounts.models import Partner
 from goodman_live.server_extension.catalogue.database import Catalogue
@@ -50,24 +50,21 @@ def test_two_services_may_start_together(database_url):
 
 def test_people_keep_what_they_have(database_url):
     migrate(database_url, "0002")
-    rows = (
-        (
-            "INSERT INTO users (id, username, email, first_name, last_name, partner, is_staff,"
-            " is_superuser, is_active, password_hash, options, date_joined) VALUES (1, 'vera',"
-            " 'vera@example.org', '', '', 'Carnegie', false, false, true, 'hash',"
-            """ '{"mail": ["product"], "data": {"map": "viridis"}}', '2026-01-01 00:00:00+00:00')"""
-        ),
-        (
-            "INSERT INTO proposals (id, soar_id, semester, title, abstract, pi_id, settings, created)"
-            " VALUES (1, 'SOAR2026A-001', '2026A', '', '', 1, '{}', '2026-01-01 00:00:00+00:00')"
-        ),
-        "INSERT INTO proposal_collaborators (proposal_id, user_id) VALUES (1, 1)",
-        "INSERT INTO partners (name) VALUES ('Elsewhere')",
-    )
+    then = "'2026-01-01 00:00:00+00:00'"
+    options = """'{"mail": ["product"], "data": {"map": "viridis"}}'"""
+    rows = {
+        "users (id, username, email, first_name, last_name, partner, is_staff, is_superuser,"
+        " is_active, password_hash, options, date_joined)": "1, 'vera', 'vera@example.org', '',"
+        f" '', 'Carnegie', false, false, true, 'hash', {options}, {then}",
+        "proposals (id, soar_id, semester, title, abstract, pi_id, settings, created)": "1,"
+        f" 'SOAR2026A-001', '2026A', '', '', 1, '{{}}', {then}",
+        "proposal_collaborators (proposal_id, user_id)": "1, 1",
+        "partners (name)": "'Elsewhere'",
+    }
     catalogue = Catalogue(database_url)
     with catalogue.engine.begin() as connection:
-        for row in rows:
-            connection.execute(text(row))
+        for table, values in rows.items():
+            connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({values})")  # noqa: S608 (above)
     migrate(database_url)
     with catalogue.read() as session:
         vera = session.scalars(select(User)).one()

@@ -110,7 +110,7 @@ def _without_ids(name: str, *columns: sa.Column[Any]) -> None:
     _made_anew(name, *columns, sa.PrimaryKeyConstraint("name"))
 
 
-def _made_anew(name: str, *columns: sa.SchemaItem) -> sa.Table:
+def _made_anew(name: str, *columns: Any) -> sa.Table:
     named = [column for column in columns if isinstance(column, sa.Column) and column.name != "id"]
     old = sa.table(name, *(sa.column(column.name, column.type) for column in named))
     kept = [dict(row) for row in op.get_bind().execute(sa.select(old)).mappings()]
