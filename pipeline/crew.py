@@ -6,15 +6,17 @@ only the job that kills its worker twice is given up.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
 import signal
+import sys
 import traceback
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 from typing import TYPE_CHECKING, Any, Self
 
 from goodman_live.pipeline.core.errors import GoodmanError
@@ -34,7 +36,13 @@ MODULES = {
     "build_sensitivity": "goodman_live.pipeline.blocks.calibrate_flux",
     "calibrate_flux": "goodman_live.pipeline.blocks.calibrate_flux",
 }
-"""Module of each block; workers import them once, before they are forked."""
+"""Module of each block."""
+
+_FIRST = sorted({MODULES["build_master_bias"], MODULES["reduce"]})
+"""Modules that are imported once, before workers are forked; each worker imports the others when
+it comes to them, so that the first frame waits for nothing that it does not need."""
+_M_ARENA_MAX = -8
+"""The name of glibc's limit on arenas, from its ``malloc.h``."""
 
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -100,6 +108,24 @@ def run_call(call: Call) -> BlockResult | GoodmanError:
     return result
 
 
+def warm_up() -> None:
+    """Start the process from which workers are forked; it imports while the caller goes on."""
+    for name in _THREAD_LIMITS:
+        os.environ.setdefault(name, "1")  # one thread per process: the processes fill the cores
+    forkserver.set_forkserver_preload(_FIRST)
+    forkserver.ensure_running()
+
+
+def _begin_worker() -> None:
+    # Ctrl-C reaches the whole group: workers end without a word, the parent speaks
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.platform == "linux":
+        # threads that share one heap reuse its pages, where each new one costs a fault
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            mallopt(_M_ARENA_MAX, 1)
+
+
 class Crew:
     """A few worker processes.
 
@@ -111,22 +137,14 @@ class Crew:
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
-        for name in _THREAD_LIMITS:
-            os.environ.setdefault(
-                name, "1"
-            )  # one thread per process: the processes fill the cores
+        warm_up()
         self._context = get_context("forkserver")
-        self._context.set_forkserver_preload(sorted(set(MODULES.values())))
         self._pool = self._new_pool()
         self._pool.submit(os.getpid)  # the imports begin now, while the headers are read
 
     def _new_pool(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
-            self._workers,
-            mp_context=self._context,
-            # Ctrl-C reaches the whole group: workers end without a word, the parent speaks
-            initializer=signal.signal,
-            initargs=(signal.SIGINT, signal.SIG_DFL),
+            self._workers, mp_context=self._context, initializer=_begin_worker
         )
 
     def __enter__(self) -> Self:

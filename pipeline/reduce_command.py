@@ -1,4 +1,8 @@
-"""``goodman-live reduce``: a folder of raw frames to calibrated spectra, without a server."""
+"""``goodman-live reduce``: a folder of raw frames to calibrated spectra, without a server.
+
+The pipeline is imported only when the command runs, once the workers' imports are on their way:
+both take as long, and go side by side.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +14,16 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from goodman_live.pipeline.core.errors import GoodmanError
-from goodman_live.pipeline.night import OFFLINE, reduce_night
-from goodman_live.pipeline.night_report import notes, summary
-from goodman_live.pipeline.settings import ReductionSettings
+from goodman_live.pipeline.crew import warm_up
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from goodman_live.pipeline.night_report import NightReport
+    from goodman_live.pipeline.settings import ReductionSettings
+
+UNTIL = {"reduce": "reduce", "extract": "extract", "wavelength": "calibrate_wavelength"}
+"""Blocks after which to stop, by the word for them."""
 
 
 @click.command()
@@ -34,20 +40,37 @@ if TYPE_CHECKING:
     metavar="NAME=VALUE",
     help="A setting, such as extraction=fractional or ignore_flats=true; may be repeated.",
 )
+@click.option(
+    "--until",
+    default="wavelength",
+    show_default=True,
+    type=click.Choice(list(UNTIL)),
+    help="Last block: reduce makes masters and 2-D frames alone.",
+)
 def reduce(
-    raw_dir: Path, out_dir: Path, *, as_json: bool, workers: int, changes: tuple[str, ...]
+    raw_dir: Path,
+    out_dir: Path,
+    *,
+    as_json: bool,
+    workers: int,
+    changes: tuple[str, ...],
+    until: str,
 ) -> None:
     """Reduce the raw frames in RAW_DIR; products go to OUT_DIR.
 
     Raw frames are only read. Bad files are listed with the reason, and the rest goes on. The exit
     code is 0 only if everything that could be reduced was.
     """
+    warm_up()
+    from goodman_live.pipeline.night import reduce_night  # noqa: PLC0415
+
     try:
         settings = parse_settings(changes)
         with _progress(silent=as_json) as progress:
             report = reduce_night(
-                raw_dir, out_dir, settings=settings, workers=workers, progress=progress
-            )
+                raw_dir, out_dir, settings=settings, workers=workers, progress=progress,
+                until=UNTIL[until],
+            )  # fmt: skip
     except GoodmanError as error:
         raise click.ClickException(str(error)) from error
     if as_json:
@@ -66,6 +89,9 @@ def parse_settings(changes: tuple[str, ...]) -> ReductionSettings:
     click.BadParameter
         If a name or value is not accepted; the message says what is.
     """
+    from goodman_live.pipeline.night import OFFLINE  # noqa: PLC0415
+    from goodman_live.pipeline.settings import ReductionSettings  # noqa: PLC0415
+
     values: dict[str, Any] = OFFLINE.model_dump()
     for change in changes:
         name, equals, value = change.partition("=")
@@ -110,6 +136,8 @@ def _progress(*, silent: bool) -> AbstractContextManager[_Progress | None]:
 
 def _print(report: NightReport) -> None:
     from rich.console import Console  # noqa: PLC0415
+
+    from goodman_live.pipeline.night_report import notes, summary  # noqa: PLC0415
 
     console = Console()
     if not console.is_terminal:
