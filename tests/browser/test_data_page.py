@@ -52,6 +52,16 @@ def picture(page, name):
         )
 
 
+def wait_for_frame(page, root):
+    """Wait until tabs and comments speak of a file of this frame."""
+    page.wait_for_function(
+        "(root) => { const said = document.querySelector('.gl-comments').dataset,"
+        " tab = document.querySelector('.gl-tabs [aria-selected=true]');"
+        " return said.root === root && tab && tab.dataset.file === said.file; }",
+        arg=root,
+    )
+
+
 def axis_names(page):
     return page.locator(".bqplot .axislabel:visible").all_text_contents()
 
@@ -129,6 +139,7 @@ def test_the_keyboard_walks_through_the_files(data):
     data.wait_for_function(
         "(b) => document.querySelector('.gl-chosen')?.dataset.file === b", arg=before
     )
+    wait_for_frame(data, before)  # opened, not only chosen
 
 
 def test_a_hostile_comment_stays_text(data, scheme):

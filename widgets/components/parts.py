@@ -55,7 +55,7 @@ class HeaderTable(Component):
 class Actions(Component):
     """Buttons that fit the file, and the jobs they started.
 
-    Sends ``act`` (key), ``cancel`` and ``dismiss`` (job number).
+    Sends ``act`` (``key`` and the action's ``file``), ``cancel`` and ``dismiss`` (job number).
     """
 
     _esm = script("actions")
@@ -64,9 +64,15 @@ class Actions(Component):
 
 
 class Comments(Component):
-    """What people wrote; sends ``comment`` (text) and ``uncomment`` (number)."""
+    """What people wrote about a file; nothing can be added while `file` is 0.
+
+    Sends ``comment`` (``file`` and ``text``) and ``uncomment`` (number). What is being typed stays
+    with the frame `root`.
+    """
 
     _esm = script("comments")
+    file = t.Int(0).tag(sync=True)
+    root = t.Int(0).tag(sync=True)
     comments = t.List(t.Dict()).tag(sync=True)
     kept = t.Int(0).tag(sync=True)
     message = t.Unicode("").tag(sync=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
-from goodman_live.widgets.client.errors import ClientError
+from goodman_live.widgets.client.errors import ClientError, ConnectionLostError, ServiceError
 from goodman_live.widgets.client.records import DataType
 from goodman_live.widgets.components.colours import STOPS
 from goodman_live.widgets.components.parts import Text
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 STRETCHES = ("linear", "log", "asinh")
 LIMITS = ("zscale", "percentile", "minmax")
+RETRY = 3.0
+"""Seconds until what could not be drawn is tried again."""
 _SPECTRA = frozenset({DataType.EXTRACTED, DataType.WAVELENGTH, DataType.FLUX})
 
 
@@ -41,6 +44,7 @@ class Viewer:
         self._image: ImageView | None = None
         self._spectrum: SpectrumView | None = None
         self._file: File | None = None
+        self._drawn = 0
         self._title = ""
         self.colours = _dropdown("Colours", tuple(STOPS))
         self.stretch = _dropdown("Stretch", STRETCHES)
@@ -93,26 +97,35 @@ class Viewer:
         """Number of the file shown, 0 for none."""
         return 0 if self._file is None else self._file["id"]
 
-    async def show(self, file: File, title: str) -> None:
-        """Show a file; what cannot be shown is said in its place."""
-        same = self._file is not None and self._file["id"] == file["id"]
+    def show(self, file: File, title: str) -> None:
+        """Show a file, soon; what cannot be shown is said in its place."""
         self._file, self._title = file, title
-        try:
-            if file["data_type"] in _SPECTRA:
-                await self._show_spectrum(file, keep=same)
-            else:
-                await self._show_image(file, keep=same)
-        except ClientError as error:
-            self._say(f"This file cannot be shown: {error}")
-        else:
-            self._say("")
-            self._dress()
+        self._start("view", self._draw(file))
 
-    def clear(self, text: str) -> None:
-        """Show nothing but a sentence."""
-        self._file = None
-        self.heading.text = ""
-        self._say(text)
+    async def _draw(self, file: File) -> None:
+        """Draw a file; where the service cannot answer just now, try until it does."""
+        while True:
+            try:
+                await self._try_to_draw(file)
+            except (ConnectionLostError, ServiceError) as error:
+                self._say(f"This file cannot be shown just now: {error} Trying again …")
+            except ClientError as error:
+                self._say(f"This file cannot be shown: {error}")
+                return
+            else:
+                return
+            await asyncio.sleep(RETRY)
+
+    async def _try_to_draw(self, file: File) -> None:
+        # What is on the screen counts, not what was wanted: that may never have been drawn.
+        same = self._drawn == file["id"]
+        if file["data_type"] in _SPECTRA:
+            await self._show_spectrum(file, keep=same)
+        else:
+            await self._show_image(file, keep=same)
+        self._drawn = file["id"]
+        self._say("")
+        self._dress()
 
     async def _show_image(self, file: File, *, keep: bool) -> None:
         if self._image is None:
@@ -164,7 +177,7 @@ class Viewer:
 
     def _again(self, _: Any) -> None:
         if self._file is not None:
-            self._start("view", self.show(self._file, self._title))
+            self._start("view", self._draw(self._file))
 
     def _dress(self, _: Any = None) -> None:
         self.heading.text = self._title if self.titled.value else ""

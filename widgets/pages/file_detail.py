@@ -68,13 +68,16 @@ class FileDetail:
     def empty(self, text: str) -> None:
         """Show no file, and why."""
         self._root, self._family, self._shown = 0, [], None
+        self._tasks.stop("view")
         with self.head.hold_sync():
             self.head.title, self.head.tabs, self.head.more = text, [], []
             self.head.facts, self.head.waits = [], []
+        self.comments.file = 0
         self.widget.children = (self.head,)
 
     def open(self, file_id: int) -> None:
         """Show a file; for a raw frame its newest product, as it comes."""
+        self.comments.file = 0  # nothing more is said about what is about to go
         self._tasks.start("open", self._try_to_open(file_id))
 
     async def _try_to_open(self, file_id: int) -> None:
@@ -105,15 +108,18 @@ class FileDetail:
 
     async def refresh(self) -> None:
         """Read the family again; go on to the newest step if the reader has chosen none."""
-        if not self._root:
+        asked = self._root
+        if not asked:
             return  # opening tries again by itself
         try:
-            root = await self._client.file(self._root)
-            self._family = await self._client.related(root)
+            family = await self._client.related(await self._client.file(asked))
         except NotFoundError:
-            self.empty("This file no longer exists, or you may no longer see it.")
+            if asked == self._root:
+                self.empty("This file no longer exists, or you may no longer see it.")
             return
-        await self._settle()
+        if asked == self._root:  # another may have been opened while we read
+            self._family = family
+            await self._settle()
 
     async def _open(self, file_id: int) -> None:
         try:
@@ -157,12 +163,16 @@ class FileDetail:
             self.head.more = [words.tab(one, ordered) for one in ordered if not words.is_main(one)]
             self.head.selected = chosen["id"]
         self._on_shown(self._root, chosen["id"])
+        with self.comments.hold_sync():
+            if self.comments.file != chosen["id"]:
+                self.comments.comments = []
+            self.comments.root, self.comments.file = self._root, chosen["id"]
+        # Each by itself: what cuts one of them short must not leave the others out.
         if changed:
-            self._tasks.start("view", self.viewer.show(chosen, words.title(chosen)))
-        await self._describe(root["id"], chosen["id"])
-        if changed:
+            self.viewer.show(chosen, words.title(chosen))
             self._tasks.start("comments", self._read_comments())
             self._tasks.start("header", self._read_header())
+        await self._describe(root["id"], chosen["id"])
 
     async def _describe(self, root_id: int, shown_id: int) -> None:
         """Draw facts and actions from the full record of the file."""
@@ -191,15 +201,28 @@ class FileDetail:
         chosen = next((one for one in self._family if one["id"] == file_id), None)
         if chosen is not None:
             self._by_hand, self._shown = True, chosen
-            self._tasks.start("open", self._settle())
+            self._tasks.start("open", self._try_to_settle())
 
-    def _act(self, key: Any) -> None:
-        if self._shown is None:
+    async def _try_to_settle(self) -> None:
+        try:
+            await self._settle()
+        except NotSignedInError:
+            raise
+        except ClientError as error:
+            self._failed(error)
+            self.again()
+
+    def _act(self, what: Any) -> None:
+        if not isinstance(what, dict):
+            return
+        key, file_id = what.get("key"), what.get("file")
+        # One that the page no longer shows was meant all the same; another family's was not.
+        if file_id not in {one["id"] for one in self._family}:
             return
         if key == "delete":
-            self._tasks.also("delete", self._delete(self._shown["id"]))
+            self._tasks.also("delete", self._delete(int(file_id)))
         elif key in {"reduce", "extract", "wavelength"}:
-            self._tasks.also(str(key), self._run(str(key), self._shown["id"]))
+            self._tasks.also(str(key), self._run(str(key), int(file_id)))
 
     async def _run(self, block: str, file_id: int) -> None:
         try:
@@ -236,9 +259,13 @@ class FileDetail:
         self._by_hand = False
         self._soon.ask()
 
-    def _comment(self, text: Any) -> None:
-        if self._shown is not None:
-            self._tasks.also("comment", self._add_comment(self._shown["id"], str(text)))
+    def _comment(self, what: Any) -> None:
+        if not isinstance(what, dict) or not isinstance(what.get("file"), int):
+            return
+        if self._shown is None or self._shown["id"] != what["file"]:
+            self._choose_tab(what["file"])  # the page has gone on: back to what is commented on
+        self._by_hand = True
+        self._tasks.also("comment", self._add_comment(what["file"], str(what.get("text", ""))))
 
     def _uncomment(self, comment_id: Any) -> None:
         self._tasks.also("comment", self._drop_comment(int(comment_id)))
@@ -258,8 +285,11 @@ class FileDetail:
         await self._read_comments()
 
     async def _read_comments(self) -> None:
-        if self._shown is not None:
-            rows = await self._client.comments(self._shown["id"])
+        file_id = self.comments.file
+        if not file_id:
+            return
+        rows = await self._client.comments(file_id)
+        if file_id == self.comments.file:  # the reader may have moved on
             self.comments.comments = [dict(one) for one in rows]
 
     async def _read_header(self) -> None:

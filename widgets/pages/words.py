@@ -187,7 +187,10 @@ def waits(file: File, shown: File) -> list[dict[str, str]]:
 
 
 def actions(file: File, download: str) -> list[dict[str, Any]]:
-    """Return the actions that fit a file; one that is not possible says why in ``reason``."""
+    """Return the actions that fit a file; one that is not possible says why in ``reason``.
+
+    Each names its ``file``, so that what a reader does concerns what the reader has seen.
+    """
     found = [
         {"key": "download", "label": "Download", "href": download, "reason": ""},
         *_block_action(file),
@@ -202,7 +205,7 @@ def actions(file: File, download: str) -> list[dict[str, Any]]:
                 "confirm": f"Delete {file['file_name']}? The raw frame stays.",
             }
         )
-    return found
+    return [{**one, "file": file["id"]} for one in found]
 
 
 def _block_action(file: File) -> Iterable[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from goodman_live.widgets.components import viewer
 from goodman_live.widgets.pages import file_detail, tasks
 from goodman_live.widgets.pages.data import DataPage
 from tests.widgets.service import Service, make_file
@@ -29,7 +30,7 @@ async def open_page(
     client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Callable[..., DataPage]]:
     pages: list[DataPage] = []
-    for module in (tasks, file_detail):
+    for module in (tasks, file_detail, viewer):
         monkeypatch.setattr(module, "RETRY", 0.05)
 
     def make(file_id: int = 0) -> DataPage:
@@ -45,6 +46,13 @@ async def open_page(
 
 def ids(page: DataPage) -> list[int]:
     return [row["id"] for row in page.files.widget.rows]
+
+
+async def act(page: DataPage, key: str) -> None:
+    """Press a button of the file shown, as the browser says it."""
+    wanted = {"key": key, "file": page.detail.head.selected}
+    await until(lambda: any(wanted.items() <= one.items() for one in page.detail.actions.actions))
+    page.detail._act(wanted)
 
 
 async def test_the_newest_file_is_opened_by_itself(open_page):
@@ -167,7 +175,7 @@ async def test_a_session_that_ended_is_said(open_page, service: Service):
 async def test_a_job_is_followed_to_its_end(open_page, service: Service):
     page = open_page(2)
     await until(lambda: page.detail.actions.actions)
-    page.detail._act("reduce")
+    await act(page, "reduce")
     await until(lambda: any(job["tone"] == "good" for job in page.detail.actions.jobs))
     assert [job["label"] for job in page.detail.actions.jobs] == ["Reduce"]
 
@@ -175,7 +183,7 @@ async def test_a_job_is_followed_to_its_end(open_page, service: Service):
 async def test_a_failed_job_shows_its_own_words(open_page, service: Service):
     page = open_page(3)
     await until(lambda: page.detail.actions.actions)
-    page.detail._act("reduce")
+    await act(page, "reduce")
     await until(lambda: any(job["tone"] == "bad" for job in page.detail.actions.jobs))
     assert "No suitable flat" in page.detail.actions.jobs[0]["message"]
 
@@ -184,7 +192,7 @@ async def test_deleting_a_product_goes_back_to_the_step_before(open_page, servic
     service.state.files[30] = make_file(30, data_type="2", original_file_id=3)
     page = open_page()
     await until(lambda: page.detail.head.selected == 30)
-    page.detail._act("delete")
+    await act(page, "delete")
     await until(lambda: page.detail.head.selected == 3)
     assert 30 not in service.state.files
 
@@ -244,14 +252,10 @@ async def test_choices_are_taken_up_and_kept(open_page, service: Service):
         "other page": {"x": 1},
         "data": {"colours": "viridis", "stretch": "no longer there", "sky": "yes", "title": False},
     }
-    viewer = open_page().detail.viewer
-    await until(lambda: viewer.colours.value == "viridis")
-    assert (viewer.stretch.value, viewer.sky.value, viewer.titled.value) == (
-        "linear",
-        False,
-        False,
-    )
-    viewer.colours.value = "magma"
+    view = open_page().detail.viewer
+    await until(lambda: view.colours.value == "viridis")
+    assert (view.stretch.value, view.sky.value, view.titled.value) == ("linear", False, False)
+    view.colours.value = "magma"
     await until(lambda: service.state.options["data"]["colours"] == "magma")
     assert service.state.options["other page"] == {"x": 1}
 
@@ -265,13 +269,63 @@ async def test_the_header_is_read_when_it_is_unfolded(open_page, service: Servic
     assert page.detail.cards.cards[0]["value"] == "EG21"
 
 
+async def test_what_was_asked_of_one_file_is_never_done_to_another(open_page, service: Service):
+    """The page goes on to newer products by itself, also while a reader presses a button."""
+    service.state.files[30] = make_file(30, data_type="2", original_file_id=3)
+    page = open_page()
+    await until(lambda: page.detail.head.selected == 30 and page.detail.actions.actions)
+    pressed = next(one for one in page.detail.actions.actions if one["key"] == "delete")
+    service.state.files[31] = make_file(31, data_type="3", original_file_id=3)
+    service.emit("product.made", frame_id=31)
+    await until(lambda: page.detail.head.selected == 31)
+    page.detail._comment({"file": 30, "text": "of the reduced frame"})
+    await until(lambda: page.detail.comments.comments)
+    assert (page.detail.head.selected, page.detail.comments.file) == (30, 30)
+    page.detail._act({"key": "delete", "file": pressed["file"]})
+    await until(lambda: page.detail.head.selected == 31)
+    assert 30 not in service.state.files
+    assert 31 in service.state.files
+    page.files.widget.selected = 1
+    await until(lambda: page.detail.root == 1)
+    page.detail._act({"key": "delete", "file": 31})  # of another frame: too late
+    page.detail._act("delete")
+    await until(lambda: page.detail.viewer.shows == 1)
+    assert 31 in service.state.files
+
+
+async def test_frames_opened_while_the_family_is_read_again_do_not_mix(
+    open_page, service: Service
+):
+    page = open_page()
+    await until(lambda: page.detail.root == 3)
+    for number in [1, 2, 3] * 5:
+        page.detail.again()
+        page.detail.open(number)
+        await until(lambda number=number: page.detail.root == number)
+        await asyncio.sleep(0.01 * number)
+    assert page.shell.notice.text == ""
+    service.state.files[30] = make_file(30, data_type="2", original_file_id=3)
+    service.emit("product.made", frame_id=30)
+    await until(lambda: page.detail.head.selected == 30)
+
+
+async def test_a_view_that_failed_comes_when_the_service_is_back(open_page, service: Service):
+    page = open_page()
+    await until(lambda: page.detail.viewer.shows == 3 and page.detail.viewer.frame.children)
+    service.state.failures[:] = [503] * 8
+    page.detail.viewer.show(service.state.files[2], "")
+    await until(lambda: "Trying again" in page.detail.viewer.note.text)
+    service.state.failures.clear()
+    await until(lambda: not page.detail.viewer.note.text and page.detail.viewer._drawn == 2)
+
+
 async def test_a_comment_is_kept_or_the_refusal_is_said(open_page):
     page = open_page()
     await until(lambda: page.detail.actions.actions)
-    page.detail._comment("refuse me")
+    page.detail._comment({"file": 3, "text": "refuse me"})
     await until(lambda: "This text is refused" in page.detail.comments.message)
     assert page.detail.comments.kept == 0
-    page.detail._comment("clouds at the end")
+    page.detail._comment({"file": 3, "text": "clouds at the end"})
     await until(lambda: page.detail.comments.comments)
     assert page.detail.comments.comments[0]["text"] == "clouds at the end"
     assert page.detail.comments.kept == 1

@@ -6,11 +6,14 @@ function render({ model, el }) {
   const jobs = h("div", { class: "gl-jobs", role: "status" });
   el.append(buttons, sure, jobs);
 
+  // With the file that the reader sees: the page may go on to a newer one meanwhile.
+  function act(action) { model.send({ what: "act", value: { key: action.key, file: action.file } }); }
+
   function ask(action) {
     const close = () => { sure.hidden = true; };
     const cancel = h("button", { type: "button", onclick: close }, "Keep it");
     sure.replaceChildren(h("p", {}, action.confirm), h("div", {},
-      h("button", { type: "button", class: "gl-danger", onclick: () => { close(); model.send({ what: "act", value: action.key }); } }, action.label),
+      h("button", { type: "button", class: "gl-danger", onclick: () => { close(); act(action); } }, action.label),
       cancel));
     sure.hidden = false;
     cancel.focus();
@@ -31,7 +34,7 @@ function render({ model, el }) {
       onclick: () => {
         if (action.reason) return;
         if (action.confirm) ask(action);
-        else model.send({ what: "act", value: action.key });
+        else act(action);
       },
     }, action.label);
   }

@@ -11,7 +11,8 @@ function render({ model, el }) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const text = field.value.trim();
-    if (text) model.send({ what: "comment", value: text });
+    // With the file that the reader sees: the page may go on to a newer one meanwhile.
+    if (text && model.get("file")) model.send({ what: "comment", value: { file: model.get("file"), text } });
   });
   field.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
@@ -21,6 +22,19 @@ function render({ model, el }) {
       h("div", {}, h("b", {}, one.author), h("time", { datetime: one.created, title: moment(one.created) }, ago(one.created)),
         one.mine ? h("button", { type: "button", "aria-label": "Delete this comment", onclick: () => model.send({ what: "uncomment", value: one.id }) }, "×") : null),
       h("p", {}, one.text))));
+  });
+  // What is typed stays with its frame, whichever step of it is shown.
+  const drafts = new Map();
+  let root = model.get("root");
+  redraw(model, ["root", "file"], () => {
+    if (root !== model.get("root")) {
+      if (root) drafts.set(root, field.value);
+      root = model.get("root");
+      field.value = drafts.get(root) || "";
+    }
+    field.disabled = add.disabled = !model.get("file");
+    el.dataset.file = model.get("file");
+    el.dataset.root = root;
   });
   // Cleared only when the comment is kept: a failure must not eat what was typed.
   redraw(model, ["kept"], () => { field.value = ""; });

@@ -24,6 +24,20 @@ function redraw(model, names, draw) {
   draw();
 }
 
+// Make the children of `parent` fit `items`. What stays keeps its element: one that is replaced
+// while a reader presses on it would swallow the click, and lose the keyboard's place.
+function fill(parent, items, key, make, dress) {
+  const before = new Map([...parent.children].map((node) => [node.dataset.key, node]));
+  items.forEach((item, place) => {
+    const name = String(key(item));
+    const node = before.get(name) || make(item);
+    node.dataset.key = name;
+    dress(node, item);
+    if (parent.children[place] !== node) parent.insertBefore(node, parent.children[place] || null);
+  });
+  while (parent.children.length > items.length) parent.lastElementChild.remove();
+}
+
 // "2026-11-21T03:04:05Z" as a reader of a night wants it.
 function moment(text) {
   if (!text) return "";

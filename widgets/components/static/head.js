@@ -23,13 +23,15 @@ function render({ model, el }) {
   redraw(model, ["title"], () => { title.textContent = model.get("title"); });
   redraw(model, ["tabs", "selected"], () => {
     const focused = tabs.contains(document.activeElement);
-    tabs.replaceChildren(...model.get("tabs").map((tab) => {
-      const on = tab.id === model.get("selected");
-      return h("button", {
-        type: "button", role: "tab", "aria-selected": String(on), tabindex: on ? "0" : "-1",
-        "data-file": tab.id, title: tab.name, onclick: () => pick(tab.id),
-      }, tab.label, tab.note ? h("small", {}, tab.note) : null);
-    }));
+    fill(tabs, model.get("tabs"), (tab) => tab.id,
+      (tab) => h("button", { type: "button", role: "tab", "data-file": tab.id, onclick: () => pick(tab.id) }),
+      (node, tab) => {
+        const on = tab.id === model.get("selected");
+        node.setAttribute("aria-selected", String(on));
+        node.tabIndex = on ? 0 : -1;
+        node.title = tab.name;
+        node.replaceChildren(...[tab.label, tab.note ? h("small", {}, tab.note) : ""]);
+      });
     if (focused) tabs.querySelector('[aria-selected="true"]')?.focus();
   });
   redraw(model, ["more", "selected"], () => {

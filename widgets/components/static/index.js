@@ -24,24 +24,30 @@ function render({ model, el }) {
     model.save_changes();
   }
 
-  function row(file) {
-    const chosen = file.id === model.get("selected");
+  function makeRow(file) {
     const fresh = known !== null && !known.has(file.id);
     return h("div", {
-      class: "gl-row" + (chosen ? " gl-chosen" : "") + (fresh ? " gl-fresh" : ""),
-      role: "option", id: "gl-row-" + file.id, "data-file": file.id,
-      "aria-selected": String(chosen), title: file.name, onclick: () => choose(file.id),
-    },
-    h("span", { class: "gl-row-name" }, file.name.replace(/\.fits(\.fz|\.gz)?$/, "")),
-    h("span", { class: "gl-row-facts" },
-      h("span", {}, [file.obstype, file.object].filter(Boolean).join(" · ")),
-      file.state ? h("span", { class: "gl-state gl-" + file.tone }, file.state) : null));
+      class: "gl-row" + (fresh ? " gl-fresh" : ""),
+      role: "option", id: "gl-row-" + file.id, "data-file": file.id, onclick: () => choose(file.id),
+    });
+  }
+
+  function dressRow(node, file) {
+    const chosen = file.id === model.get("selected");
+    node.classList.toggle("gl-chosen", chosen);
+    node.setAttribute("aria-selected", String(chosen));
+    node.title = file.name;
+    node.replaceChildren(
+      h("span", { class: "gl-row-name" }, file.name.replace(/\.fits(\.fz|\.gz)?$/, "")),
+      h("span", { class: "gl-row-facts" },
+        h("span", {}, [file.obstype, file.object].filter(Boolean).join(" · ")),
+        file.state ? h("span", { class: "gl-state gl-" + file.tone }, file.state) : null));
   }
 
   function drawRows() {
     const rows = model.get("rows");
     const active = model.get("selected");
-    list.replaceChildren(...rows.map(row));
+    fill(list, rows, (file) => file.id, makeRow, dressRow);
     list.setAttribute("aria-busy", String(model.get("state") === "loading"));
     if (active) list.setAttribute("aria-activedescendant", "gl-row-" + active);
     known = new Set([...(known || []), ...rows.map((file) => file.id)]);
@@ -54,10 +60,12 @@ function render({ model, el }) {
   }
 
   function drawSections() {
-    sections.replaceChildren(...model.get("sections").map((section) => h("button", {
-      type: "button", role: "tab", "aria-selected": String(section.key === model.get("section")),
-      onclick: () => send("section", section.key),
-    }, h("span", {}, section.label), h("span", { class: "gl-count" }, section.count.toLocaleString("en")))));
+    fill(sections, model.get("sections"), (section) => section.key,
+      (section) => h("button", { type: "button", role: "tab", onclick: () => send("section", section.key) }),
+      (node, section) => {
+        node.setAttribute("aria-selected", String(section.key === model.get("section")));
+        node.replaceChildren(h("span", {}, section.label), h("span", { class: "gl-count" }, section.count.toLocaleString("en")));
+      });
   }
 
   function drawPager() {

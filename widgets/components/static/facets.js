@@ -1,0 +1,56 @@
+// The filters of the search: choices with counts, text, dates, a place on the sky.
+function render({ model, el }) {
+  el.classList.add("gl-card", "gl-facets");
+  const clear = h("button", { type: "button", class: "gl-act", onclick: () => send({}) }, "Clear all");
+  const text = h("input", { type: "search", class: "gl-filter", placeholder: "Object, file or proposal", "aria-label": "Free text", spellcheck: "false" });
+  const from = h("input", { type: "date", "aria-label": "From this UT date" });
+  const to = h("input", { type: "date", "aria-label": "To this UT date" });
+  const ra = h("input", { type: "text", "aria-label": "Right ascension", placeholder: "05:34:22.4 or 83.59", spellcheck: "false" });
+  const dec = h("input", { type: "text", "aria-label": "Declination", placeholder: "-05:24:52", spellcheck: "false" });
+  const radius = h("input", { type: "number", "aria-label": "Radius in arcminutes", min: "0", step: "any", placeholder: "5" });
+  const fault = h("p", { class: "gl-fault", role: "alert", hidden: true });
+  const groups = h("div");
+  const line = (label, ...parts) => h("div", { class: "gl-facetline" }, h("small", {}, label), ...parts);
+  const sky = h("details", { class: "gl-facet" }, h("summary", {}, "Position on the sky"),
+    line("Right ascension (h or °)", ra), line("Declination (°)", dec), line("Within (arcmin)", radius), fault);
+  el.append(h("div", { class: "gl-facethead" }, h("h2", { class: "gl-title" }, "Filters"), clear), text,
+    h("div", { class: "gl-dates" }, line("From", from), line("To", to)), groups, sky);
+  const open = new Set();
+  let chosen = {};
+  let typing = 0;
+
+  function send(values) { model.send({ what: "filters", value: values }); }
+  function gather() {
+    const found = {};
+    for (const box of groups.querySelectorAll("input:checked")) (found[box.name] = found[box.name] || []).push(box.value);
+    const single = { search: text, date_min: from, date_max: to, ra, dec, radius };
+    for (const [name, node] of Object.entries(single)) if (node.value.trim()) found[name] = [node.value.trim()];
+    send(found);
+  }
+  const soon = () => { clearTimeout(typing); typing = setTimeout(gather, 250); };
+  text.addEventListener("input", soon);
+  for (const node of [from, to, ra, dec, radius]) node.addEventListener("change", gather);
+
+  redraw(model, ["groups", "chosen"], () => {
+    chosen = model.get("chosen");
+    const single = { search: text, date_min: from, date_max: to, ra, dec, radius };
+    for (const [name, node] of Object.entries(single)) if (node !== document.activeElement) node.value = (chosen[name] || [""])[0];
+    if (chosen.ra || chosen.dec) sky.open = true;
+    const focus = groups.contains(document.activeElement) ? [document.activeElement.name, document.activeElement.value] : null;
+    groups.replaceChildren(...model.get("groups").map((group) => {
+      const on = new Set(chosen[group.key] || []);
+      const box = h("details", { class: "gl-facet", open: open.has(group.key) || on.size > 0, "data-facet": group.key },
+        h("summary", {}, group.label, on.size ? h("span", { class: "gl-count" }, String(on.size)) : null),
+        h("div", { class: "gl-facetvalues", role: "group", "aria-label": group.label }, group.values.map((one) => h("label", { class: one.count ? null : "gl-muted" },
+          h("input", { type: "checkbox", name: group.key, value: one.value, checked: on.has(one.value), onchange: gather }),
+          h("span", {}, one.label), h("b", {}, one.count.toLocaleString("en")))),
+        group.values.length ? null : h("p", { class: "gl-muted" }, "No choice here.")));
+      box.addEventListener("toggle", () => { if (box.open) open.add(group.key); else open.delete(group.key); });
+      return box;
+    }));
+    if (focus) [...groups.querySelectorAll("input")].find((one) => one.name === focus[0] && one.value === focus[1])?.focus();
+    clear.hidden = !Object.keys(chosen).length;
+  });
+  redraw(model, ["fault"], () => { fault.textContent = model.get("fault"); fault.hidden = !model.get("fault"); });
+}
+export default { render };

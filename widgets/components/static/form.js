@@ -1,0 +1,164 @@
+// A form: groups of fields with help and faults, buttons below. What may not be changed is shown.
+function render({ model, el }) {
+  el.classList.add("gl-card", "gl-formcard");
+  const title = h("h2", { class: "gl-title" });
+  const intro = h("p", { class: "gl-intro" });
+  const body = h("div", { class: "gl-groups" });
+  const note = h("p", { class: "gl-formnote", role: "status" });
+  const buttons = h("div", { class: "gl-formbuttons" });
+  const sure = h("div", { class: "gl-sure", role: "alertdialog", "aria-label": "Confirm", hidden: true });
+  const form = h("form", { novalidate: true }, title, intro, body, note, sure, buttons);
+  el.append(form);
+  const inputs = new Map();
+  const serial = Math.random().toString(36).slice(2, 8);
+  let typing = 0;
+
+  const fields = () => model.get("groups").flatMap((group) => group.fields);
+  function read(field) {
+    const node = inputs.get(field.key);
+    if (!node) return model.get("values")[field.key];
+    if (field.kind === "check") return node.checked;
+    if (field.kind === "number") return node.value === "" ? null : Number(node.value);
+    return node.value;
+  }
+  const values = () => Object.fromEntries(fields().filter((field) => field.kind !== "shown").map((field) => [field.key, read(field)]));
+  function write(field, value) {
+    const node = inputs.get(field.key);
+    if (!node) return;
+    if (field.kind === "check") node.checked = Boolean(value);
+    else if (field.kind === "shown") node.textContent = value ?? "";
+    else node.value = value ?? "";
+  }
+  function tell(key) { model.send({ what: "change", value: { key, values: values() } }); }
+  function same(a, b) { return String(a ?? "") === String(b ?? ""); }
+
+  function control(field, id) {
+    const common = { id, name: field.key, "aria-describedby": id + "-help", required: field.required };
+    let node;
+    if (field.kind === "choice") {
+      node = h("select", common, field.options.map((one) => h("option", { value: one.value }, one.label)));
+    } else if (field.kind === "area") {
+      node = h("textarea", { ...common, rows: field.rows || 4, maxlength: field.most, placeholder: field.hint });
+    } else if (field.kind === "check") {
+      node = h("input", { ...common, type: "checkbox" });
+    } else if (field.kind === "shown") {
+      node = h("output", { id, "aria-describedby": id + "-help" });
+    } else {
+      const type = { number: "number", email: "email", date: "date", search: "search" }[field.kind] || "text";
+      node = h("input", {
+        ...common, type, min: field.min, max: field.max, step: field.step, maxlength: field.most, placeholder: field.hint,
+        list: field.suggestions ? id + "-list" : null, autocomplete: field.autocomplete || "off", spellcheck: "false",
+      });
+    }
+    if (field.kind !== "shown") {
+      if (!model.get("editable")) node.disabled = true;
+      const timed = ["text", "email", "area", "number", "search", undefined].includes(field.kind);
+      node.addEventListener("input", () => {
+        mark(field);
+        clearTimeout(typing);
+        typing = setTimeout(() => tell(field.key), timed ? 350 : 0);
+      });
+    }
+    inputs.set(field.key, node);
+    return node;
+  }
+
+  function mark(field) {
+    const node = inputs.get(field.key);
+    const back = node?.closest(".gl-field")?.querySelector(".gl-default");
+    if (back) back.hidden = !model.get("editable") || same(read(field), field.default);
+  }
+
+  function draw() {
+    inputs.clear();
+    body.replaceChildren(...model.get("groups").map((group) => h("fieldset", { class: "gl-group" },
+      group.label ? h("legend", {}, group.label) : null,
+      h("div", { class: "gl-fields" }, group.fields.map((field) => {
+        const id = "gl-" + serial + "-" + field.key;
+        const node = control(field, id);
+        const label = field.kind === "shown" ? h("span", { class: "gl-label" }, field.label) : h("label", { for: id }, field.label);
+        const back = field.default === undefined || field.default === null ? null : h("button", {
+          type: "button", class: "gl-default", "aria-label": "Set " + field.label + " to its default",
+          onclick: () => { write(field, field.default); mark(field); tell(field.key); },
+        }, "default: " + (field.options?.find((one) => same(one.value, field.default))?.label ?? (field.kind === "check" ? (field.default ? "on" : "off") : field.default)));
+        return h("div", { class: "gl-field gl-field-" + (field.kind || "text") + (field.wide ? " gl-wide" : ""), "data-field": field.key },
+          field.kind === "check" ? h("div", { class: "gl-checkline" }, node, label) : [label, node],
+          field.suggestions ? h("datalist", { id: id + "-list" }, field.suggestions.map((one) => h("option", { value: one.value }, one.label || ""))) : null,
+          h("p", { class: "gl-help", id: id + "-help" }, field.help || ""), back,
+          h("p", { class: "gl-fault", role: "alert", hidden: true }));
+      })))));
+    fill();
+    faults();
+  }
+  function fill() {
+    for (const field of fields()) { write(field, model.get("values")[field.key]); mark(field); }
+  }
+  function faults() {
+    const found = model.get("faults");
+    let first = null;
+    for (const field of fields()) {
+      const node = inputs.get(field.key);
+      const place = node.closest(".gl-field").querySelector(".gl-fault");
+      place.textContent = found[field.key] || "";
+      place.hidden = !found[field.key];
+      if (found[field.key]) { node.setAttribute("aria-invalid", "true"); first = first || node; }
+      else node.removeAttribute("aria-invalid");
+    }
+    return first;
+  }
+  function local() {
+    // What the browser itself can tell, said beside the field.
+    const found = {};
+    for (const field of fields()) {
+      const node = inputs.get(field.key);
+      if (node.checkValidity && !node.checkValidity()) found[field.key] = node.validationMessage;
+    }
+    return found;
+  }
+  function press(one) {
+    if (one.reason || model.get("busy")) return;
+    const found = one.free ? {} : local();
+    model.set("faults", found);
+    model.save_changes();
+    faults()?.focus();
+    if (Object.keys(found).length) return;
+    const go = () => model.send({ what: "press", value: { key: one.key, values: values() } });
+    if (!one.confirm) { go(); return; }
+    const close = () => { sure.hidden = true; };
+    const keep = h("button", { type: "button", onclick: close }, "Not now");
+    sure.replaceChildren(h("p", {}, one.confirm), h("div", {}, h("button", { type: "button", class: "gl-main", onclick: () => { close(); go(); } }, one.label), keep));
+    sure.hidden = false;
+    keep.focus();
+  }
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const main = model.get("buttons").find((one) => one.main);
+    if (main) press(main);
+  });
+  sure.addEventListener("keydown", (event) => { if (event.key === "Escape") sure.hidden = true; });
+
+  redraw(model, ["title", "intro"], () => {
+    title.textContent = model.get("title");
+    intro.textContent = model.get("intro");
+    intro.hidden = !model.get("intro");
+  });
+  redraw(model, ["groups", "editable"], draw);
+  redraw(model, ["values"], fill);
+  redraw(model, ["faults"], faults);
+  redraw(model, ["message", "tone"], () => {
+    note.textContent = model.get("message");
+    note.className = "gl-formnote gl-" + model.get("tone");
+    note.hidden = !model.get("message");
+  });
+  redraw(model, ["buttons", "busy", "editable"], () => {
+    buttons.hidden = !model.get("buttons").length;
+    buttons.replaceChildren(...model.get("buttons").map((one) => one.href
+      ? h("a", { class: "gl-button", href: one.href, "data-act": one.key }, one.label)
+      : h("button", {
+        type: one.main ? "submit" : "button", class: one.main ? "gl-main" : null, "data-act": one.key,
+        "aria-disabled": one.reason || model.get("busy") ? "true" : null, title: one.reason || null,
+        onclick: one.main ? null : () => press(one),
+      }, one.label)));
+  });
+}
+export default { render };
