@@ -43,17 +43,29 @@ WAVELENGTH = Block(
     "extracted",
     ("arcs",),
 )
-FLUX = Block("calibrate_flux", f"{_PACKAGE}.calibrate_flux", "calibrate_flux", 4, 5, "calibrated")
+SENSITIVITY = Block(
+    "build_sensitivity", f"{_PACKAGE}.calibrate_flux", "build_sensitivity", 4, 1, "spectra"
+)
+FLUX = Block(
+    "calibrate_flux",
+    f"{_PACKAGE}.calibrate_flux",
+    "calibrate_flux",
+    4,
+    5,
+    "calibrated",
+    ("sensitivity",),
+)
 ASTROMETRY = Block(
     "solve_astrometry", f"{_PACKAGE}.solve_astrometry", "solve_astrometry", 2, 2, "reduced"
 )
 
 BLOCKS = {
-    block.name: block for block in (BIAS, FLAT, REDUCE, EXTRACT, WAVELENGTH, FLUX, ASTROMETRY)
+    block.name: block
+    for block in (BIAS, FLAT, REDUCE, EXTRACT, WAVELENGTH, SENSITIVITY, FLUX, ASTROMETRY)
 }
 """Every block by name."""
 
-MANY = frozenset({"raws", "arcs"})
+MANY = frozenset({"raws", "arcs", "spectra"})
 """Roles that take a sequence of paths; the others take one, or None."""
 
 SHAPING: dict[str, frozenset[str]] = {
@@ -62,6 +74,8 @@ SHAPING: dict[str, frozenset[str]] = {
     REDUCE.name: frozenset({"cosmic_method", "ignore_bias", "ignore_flats"}),
     EXTRACT.name: frozenset({"extraction", "target_model", "max_targets"}),
     WAVELENGTH.name: frozenset({"linear_output", "apply_flexure"}),
+    SENSITIVITY.name: frozenset(),
+    FLUX.name: frozenset({"linear_output", "telluric_correction"}),
 }
 """Settings that change what a block makes; a change of others makes no new version."""
 

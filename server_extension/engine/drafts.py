@@ -84,7 +84,7 @@ def draft_reduce(
         choices["bias"] = _add_master(session, raw, Kind.BIAS, inputs)
     if not settings.ignore_flats and raw.kind not in {Kind.BIAS, Kind.DARK, Kind.FLAT, Kind.ARC}:
         choices["flat"] = _add_master(session, raw, Kind.FLAT, inputs)
-    return _draft(session, blocks.REDUCE, raw, raw, inputs, settings, choices, overrides)
+    return draft_of(session, blocks.REDUCE, raw, raw, inputs, settings, choices, overrides)
 
 
 def draft_extract(
@@ -97,7 +97,7 @@ def draft_extract(
     raw = original_of(session, reduced)
     settings = settings_for(session, reduced.proposal_id, overrides)
     inputs: dict[str, Sequence[Frame]] = {"reduced": [reduced]}
-    return _draft(
+    return draft_of(
         session, blocks.EXTRACT, reduced, raw, inputs, settings, {}, overrides, apertures
     )
 
@@ -116,7 +116,9 @@ def draft_wavelength(
     settings = settings_for(session, extracted.proposal_id, overrides)
     arcs, choices = _choose_arcs(session, raw)
     inputs: dict[str, Sequence[Frame]] = {"extracted": [extracted], "arcs": arcs}
-    return _draft(session, blocks.WAVELENGTH, extracted, raw, inputs, settings, choices, overrides)
+    return draft_of(
+        session, blocks.WAVELENGTH, extracted, raw, inputs, settings, choices, overrides
+    )
 
 
 def draft_other(
@@ -128,7 +130,7 @@ def draft_other(
     """Return a run of a block that needs nothing but its frame."""
     raw = original_of(session, frame)
     settings = settings_for(session, frame.proposal_id, overrides)
-    return _draft(session, block, frame, raw, {block.main: [frame]}, settings, {}, overrides)
+    return draft_of(session, block, frame, raw, {block.main: [frame]}, settings, {}, overrides)
 
 
 def draft_master(
@@ -159,7 +161,7 @@ def draft_master(
     if not bias and not settings.ignore_bias:
         choices["bias"] = _add_master(session, raw, Kind.BIAS, inputs)
     block = blocks.BIAS if bias else blocks.FLAT
-    draft = _draft(session, block, raw, raw, inputs, settings, choices, overrides)
+    draft = draft_of(session, block, raw, raw, inputs, settings, choices, overrides)
     return Draft(
         block=block,
         frame=members[0],
@@ -215,7 +217,7 @@ def original_of(session: Session, frame: Frame) -> Frame:
     return found or frame
 
 
-def _draft(
+def draft_of(
     session: Session,
     block: blocks.Block,
     frame: Frame,
@@ -226,6 +228,7 @@ def _draft(
     overrides: Mapping[str, Any] | None,
     apertures: Sequence[Mapping[str, Any]] | None = None,
 ) -> Draft:
+    """Return a job from its inputs and how they were chosen."""
     grades = [choice.grade for choice in choices.values() if choice.grade]
     if frame.data_type >= 2 and frame.grade:
         grades.append(frame.grade)

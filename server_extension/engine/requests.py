@@ -15,10 +15,11 @@ from goodman_live.server_extension.catalogue.errors import (
 )
 from goodman_live.server_extension.catalogue.models import LIVE_STATES, Frame, Job
 from goodman_live.server_extension.catalogue.permission import may_change, visible_to
-from goodman_live.server_extension.engine import drafts, jobs, products
+from goodman_live.server_extension.engine import drafts, fluxes, jobs, products
 from goodman_live.server_extension.engine.blocks import (
     BLOCKS,
     EXTRACT,
+    FLUX,
     MASTERS,
     REDUCE,
     WAVELENGTH,
@@ -134,6 +135,8 @@ def _draft(
         return drafts.draft_extract(session, frame, overrides, apertures)
     if block is WAVELENGTH:
         return drafts.draft_wavelength(session, frame, overrides)
+    if block is FLUX:
+        return fluxes.draft_flux(session, frame, overrides)
     return drafts.draft_other(session, block, frame, overrides)
 
 

@@ -30,6 +30,13 @@ from goodman_live.server_extension.engine.drafts import (
     sticky,
 )
 from goodman_live.server_extension.engine.events import frame_event
+from goodman_live.server_extension.engine.fluxes import (
+    ROLE,
+    draft_flux,
+    draft_sensitivity,
+    is_standard,
+    served_by,
+)
 from goodman_live.server_extension.engine.priority import newest_night, priority_of
 
 if TYPE_CHECKING:
@@ -117,6 +124,7 @@ def _plan_wavelengths(session: Session, raw: Frame, root: Path, reduced: Draft) 
             busy = outcome
     if busy is not None:
         return busy
+    _plan_flux(session, raw, root)
     done = _done(reduced)
     if any(draft.provisional for draft in drafts) and not done.provisional:
         arcs = [arc for draft in drafts for arc in draft.inputs["arcs"]]
@@ -127,6 +135,22 @@ def _plan_wavelengths(session: Session, raw: Frame, root: Path, reduced: Draft) 
         )
         return Outcome("done", text, provisional=True)
     return done
+
+
+def _plan_flux(session: Session, raw: Frame, root: Path) -> None:
+    """Queue what standards make possible; a frame is done without it and does not wait."""
+    if is_standard(raw):
+        sensitivity = draft_sensitivity(session, raw)
+        if sensitivity is not None and _ensure(session, sensitivity, raw, root) is not None:
+            return  # its flux follows when the sensitivity function is there
+    kept = sticky(session, raw, 5)
+    overrides = kept.spec["overrides"] if kept else None
+    for spectrum in _current(session, raw, 4):
+        try:
+            draft = draft_flux(session, spectrum, overrides)
+        except MissingCalibrationError:
+            return  # no standard yet: most nights begin so
+        _ensure(session, draft, raw, root)
 
 
 def _done(reduced: Draft) -> Outcome:
@@ -246,6 +270,8 @@ def master_is_due(session: Session, raw: Frame) -> bool:
 
 def touched_by(session: Session, made: Frame) -> list[int]:
     """Return the raw frames whose plan a new master or a new reduced arc may change."""
+    if made.role == ROLE:
+        return served_by(session, made)
     if made.data_type == 1:
         kinds = ["flat", *REDUCED] if made.kind == Kind.BIAS else ["spectrum", "image"]
     elif made.data_type == 2 and made.kind == Kind.ARC:
