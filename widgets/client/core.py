@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from goodman_live.widgets.client import events
 from goodman_live.widgets.client.errors import ClientError, JobFailedError
+from goodman_live.widgets.client.people import PeopleMethods
 from goodman_live.widgets.client.records import JOB_RUNNING
 from goodman_live.widgets.client.transport import Transport
 
@@ -27,7 +28,7 @@ BLOCKS = {
 """Address of each block that a reader can run on a file."""
 
 
-class AsyncClient:
+class AsyncClient(PeopleMethods):
     """Everything that a page or a script may ask of the service.
 
     Parameters
