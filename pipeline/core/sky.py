@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import bottleneck as bn
 import numpy as np
 from scipy.linalg import solveh_banded
-from scipy.ndimage import median_filter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +22,10 @@ BANDS = 24
 """Bands of rows along the slit."""
 ROWS_PER_BAND = 12
 """Rows sampled in each band: enough for a median, few enough to be quick."""
+CONTINUUM = 41
+"""Columns over which a running median follows the continuum between lines."""
+COMB = 121
+"""Coefficients over which a running median finds what repeats in every column."""
 REACH = 12
 """Unbinned columns by which a line may be displaced at a slit end."""
 
@@ -38,7 +41,11 @@ class SkyModel:
     displacement: tuple[float, ...]
     """Power series in (row - middle): binned columns by which lines move."""
     illumination: tuple[float, ...]
-    """Power series in (row - middle): relative brightness."""
+    """Power series in (row - middle): relative brightness, at most a straight change.
+
+    A curved one would rise towards a star that it took for sky, and bring that into the
+    background, whose straight line on both sides of the star cannot undo it.
+    """
     middle: float
     """Row to which both series refer, binned."""
     columns: int
@@ -100,7 +107,7 @@ def fit_sky(
     illumination: tuple[float, ...] = (1.0,)
     for _ in range(3):
         coefficients = _fit_spline(spectra, sigma, keep, shift, level, step)
-        smooth = np.stack([_evaluate(coefficients, np.arange(nx) - s, step) for s in shift])
+        smooth = _evaluate(coefficients, np.arange(nx) - shift[:, None], step)
         illumination = _illumination(spectra, sigma, keep, smooth, y)
         level = np.polynomial.polynomial.polyval(y, illumination)
         residual = spectra - level[:, None] * smooth
@@ -137,7 +144,7 @@ def _displacement(
     """Return how lines move along the slit, or no movement where no line shows it."""
     if y.size < 5:
         return (0.0,)
-    lines = np.stack([_lines_of(row) for row in spectra])
+    lines = _lines_of(spectra)
     noise = np.median(sigma[np.isfinite(sigma)]) if np.isfinite(sigma).any() else 1.0
     reference = lines[y.size // 2 - 1 : y.size // 2 + 2].mean(axis=0)
     if noise <= 0 or np.sqrt((reference**2).sum()) < 25 * noise:
@@ -150,13 +157,17 @@ def _displacement(
     return _robust_series(y, shift, weight)
 
 
-def _lines_of(spectrum: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what stands above the continuum, with unusable columns at zero."""
-    filled = np.where(np.isfinite(spectrum), spectrum, np.nanmedian(spectrum))
-    filled = np.where(np.isfinite(filled), filled, 0.0)
-    excess = filled - median_filter(filled, 41, mode="nearest")
-    excess[:REACH] = excess[-REACH:] = 0.0
-    return excess
+def _lines_of(spectra: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what stands above the continuum, with unusable columns at zero, shape (k, n)."""
+    with np.errstate(all="ignore"):
+        typical = bn.nanmedian(spectra, axis=1)[:, None]
+    filled = np.where(np.isfinite(spectra), spectra, np.nan_to_num(typical))
+    half = CONTINUUM // 2
+    padded = np.pad(filled, ((0, 0), (half, half)), mode="edge")
+    smooth = bn.move_median(padded, CONTINUUM, axis=1)[:, 2 * half :]
+    excess = filled - smooth
+    excess[:, :REACH] = excess[:, -REACH:] = 0.0
+    return np.asarray(excess)
 
 
 def _summit(
@@ -224,24 +235,37 @@ def _fit_spline(
     step: float,
 ) -> NDArray[np.float64]:
     """Return coefficients of the weighted least-squares spline, faintly smoothed."""
-    nx = spectra.shape[1]
-    size = int(np.ceil((nx + 2 * PAD) / step)) + 5
+    size = int(np.ceil((spectra.shape[1] + 2 * PAD) / step)) + 5
     band, side = np.zeros((4, size)), np.zeros(size)
-    x = np.arange(nx, dtype=float)
-    for i in range(shift.size):
-        use = keep[i]
-        first, weights = _basis(x[use] - shift[i], step)
-        first = np.clip(first, 0, size - 4)
-        # The scatter between columns would bias a fit that trusts faint columns more.
-        precision = level[i] ** 2 / np.maximum(sigma[i][use], 1e-6) ** 2
-        value = spectra[i][use] / level[i]
-        for a in range(4):
-            side += np.bincount(first + a, precision * weights[a] * value, size)
-            for b in range(a, 4):
-                product = precision * weights[a] * weights[b]
-                band[3 - (b - a)] += np.bincount(first + b, product, size)
+    row, column = np.nonzero(keep)
+    first, weights = _basis(column - shift[row], step)
+    first = np.clip(first, 0, size - 4)
+    # The scatter between columns would bias a fit that trusts faint columns more.
+    precision = (level[row] / np.maximum(sigma[keep], 1e-6)) ** 2
+    value = precision * spectra[keep] / level[row]
+    for a in range(4):
+        side += np.bincount(first + a, weights[a] * value, size)
+        part = precision * weights[a]
+        for b in range(a, 4):
+            band[3 - (b - a)] += np.bincount(first + b, part * weights[b], size)
     typical = float(np.median(band[3][band[3] > 0])) if (band[3] > 0).any() else 1.0
-    return np.asarray(solveh_banded(band + _stiffness(size, 1e-3 * typical), side))
+    solved = np.asarray(solveh_banded(band + _stiffness(size, 1e-3 * typical), side))
+    return solved if step == 1.0 else _without_comb(solved)
+
+
+def _without_comb(coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return coefficients two to a column without the part that repeats in every column.
+
+    Columns are whole numbers, so a comb of one tooth a column is no change of the spectrum: on
+    tilted lines it is a change along the slit, by which a star would enter the sky.
+    """
+    sign = np.ones(coefficients.size)
+    sign[1::2] = -1.0
+    half = COMB // 2
+    beside = np.pad(coefficients, 1, mode="edge")
+    sharp = (coefficients - (beside[:-2] + beside[2:]) / 2) / 2
+    padded = np.pad(sign * sharp, half, mode="edge")
+    return np.asarray(coefficients - sign * bn.move_median(padded, COMB)[2 * half :])
 
 
 def _stiffness(size: int, strength: float) -> NDArray[np.float64]:
@@ -277,7 +301,7 @@ def _illumination(
     for _ in range(4):
         if use.sum() < 8:
             return (1.0,)
-        series = np.polynomial.polynomial.polyfit(y[use] / scale, ratio[use], 2)
+        series = np.polynomial.polynomial.polyfit(y[use] / scale, ratio[use], 1)
         off = np.abs(ratio - np.polynomial.polynomial.polyval(y / scale, series))
         use = (power > 0) & (off < max(3 * 1.4826 * np.median(off[use]), 1e-4))
     # The level belongs to the spectrum: only the change along the slit is kept.
