@@ -22,8 +22,25 @@ class Frame(Audience, Base):
 
     __tablename__ = "frames"
     __table_args__ = (
-        Index("ix_frames_list", "proposal_id", "id"),
-        Index("ix_frames_type", "data_type", "proposal_id", "id"),
+        # What permission looks at comes along, so that what one may see is gathered from them.
+        Index(
+            "ix_frames_list",
+            *("proposal_id", "data_type", "obstype", "id", "owner_id", "public_date", "start"),
+        ),
+        Index("ix_frames_type", "data_type", "id", "proposal_id", "owner_id"),
+        Index("ix_frames_public", "public_date", "id"),
+        # One for each order of a list, and the commonest filters with them.
+        Index("ix_frames_obstype", "data_type", "obstype", "id"),
+        Index("ix_frames_type_start", "data_type", "obstype", "start", "id"),
+        Index("ix_frames_start", "start", "id"),
+        Index("ix_frames_created", "created", "id"),
+        Index("ix_frames_last_modified", "last_modified", "id"),
+        Index("ix_frames_exptime", "exptime_s", "id"),
+        Index("ix_frames_airmass", "airmass", "id"),
+        Index("ix_frames_name", "file_name", "id"),
+        Index("ix_frames_object_name", "object", "id"),
+        Index("ix_frames_obstype_id", "obstype", "id"),
+        Index("ix_frames_date_id", "date", "id"),
         Index("ix_frames_night", "night", "kind", "data_type"),
         Index("ix_frames_path", "directory_name", "file_name"),
     )
@@ -32,7 +49,7 @@ class Frame(Audience, Base):
     created: Mapped[datetime] = mapped_column(default=utc_now)
     last_modified: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now)
 
-    file_name: Mapped[str] = mapped_column(String(255), index=True)
+    file_name: Mapped[str] = mapped_column(String(255))
     directory_name: Mapped[str] = mapped_column(String(1000))
     size: Mapped[int] = mapped_column(BigInteger, default=0)
     """Bytes."""
@@ -55,7 +72,7 @@ class Frame(Audience, Base):
     """`goodman_live.pipeline.core.info.Kind` of the raw frame it descends from."""
     technique: Mapped[str] = mapped_column(String(16), default="Unknown")
     obstype: Mapped[str] = mapped_column(String(32), default="")
-    object_name: Mapped[str] = mapped_column("object", String(255), default="", index=True)
+    object_name: Mapped[str] = mapped_column("object", String(255), default="")
     filter: Mapped[str] = mapped_column(String(64), default="")
     filter_2: Mapped[str] = mapped_column(String(64), default="")
     grating: Mapped[str] = mapped_column(String(64), default="")
@@ -82,7 +99,7 @@ class Frame(Audience, Base):
     exptime_s: Mapped[float] = mapped_column(default=0.0)
     start: Mapped[datetime | None]
     mid: Mapped[datetime | None]
-    date: Mapped[date | None] = mapped_column(Date, index=True)
+    date: Mapped[date | None] = mapped_column(Date)
     """UT date of the exposure."""
     night: Mapped[str] = mapped_column(String(8), default="")
     """Local-evening date, YYYYMMDD."""

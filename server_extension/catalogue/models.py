@@ -18,6 +18,7 @@ from goodman_live.server_extension.catalogue.frames import (
     LatencyStamp,
     ProductInput,
 )
+from goodman_live.server_extension.catalogue.tallies import FrameTally
 from goodman_live.server_extension.catalogue.work import LIVE_STATES, STATES, Job, JobLog
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Comment",
     "Event",
     "Frame",
+    "FrameTally",
     "HeaderCards",
     "HeaderRepair",
     "Job",

@@ -7,18 +7,35 @@ are changed by staff alone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, exists, false, func, or_, select, true
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    and_,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+    union_all,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import coercions, roles
+from sqlalchemy.sql.visitors import InternalTraversal
 
 from goodman_live.hub.accounts.models import Proposal, User, collaborators, utc_now
 from goodman_live.server_extension.catalogue.frames import Frame
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy.orm import Session
-    from sqlalchemy.sql import ColumnElement, Select
+    from sqlalchemy.sql import Select
 
     from goodman_live.server_extension.catalogue.audience import Audience
     from goodman_live.server_extension.catalogue.viewer import Viewer
@@ -53,13 +70,92 @@ def visible_to(
     """
     if viewer.sees_all:
         return true()
-    shared = or_(rows.data_type == MASTER, rows.proposal_id == CALIBRATE)
-    member = rows.proposal_id.in_(proposals_of(viewer))
-    return and_(
-        _active(viewer),
-        or_(rows.owner_id.is_(None), rows.owner_id == viewer.user_id),
-        or_(shared, member, _public(rows, now or utc_now())),
+    moment = now or utc_now()
+    readable = Among(rows.proposal_id, _readable(viewer, moment))
+    return and_(*_common(viewer, rows), or_(*_ways(rows, readable, moment)))
+
+
+def select_seen(
+    session: Session, viewer: Viewer, columns: Sequence[Any], *where: ColumnElement[bool]
+) -> Select[Any]:
+    """Return a query of `columns` of the frames that `viewer` may see and that meet `where`.
+
+    The frames of `visible_to`, one way of seeing after the other, each by its own index: where
+    the viewer sees little of a large catalogue, a database finds them faster than by one clause.
+    """
+    if viewer.sees_all:
+        return select(*columns).where(*where)
+    moment = utc_now()
+    readable = Frame.proposal_id.in_(session.scalars(_readable(viewer, moment)).all())
+    ways = _ways(Frame, readable, moment)
+    arms = [
+        select(*columns).where(
+            *_common(viewer, Frame), way, *(not_(before) for before in ways[:number]), *where
+        )
+        for number, way in enumerate(ways)
+    ]
+    found = union_all(*arms).subquery()
+    return select(*found.c)
+
+
+def _common(viewer: Viewer, rows: type[Audience]) -> list[ColumnElement[bool]]:
+    """Return what must hold in any case."""
+    return [_active(viewer), or_(rows.owner_id.is_(None), rows.owner_id == viewer.user_id)]
+
+
+def _ways(
+    rows: type[Audience], readable: ColumnElement[bool], now: datetime
+) -> list[ColumnElement[bool]]:
+    """Return the ways in which a row may be seen; none of them is ever null."""
+    return [rows.data_type == MASTER, readable, _public(rows, now)]
+
+
+class Among(ColumnElement[bool]):
+    """``column IN (query)``, looked up once and then found by an index of the column.
+
+    PostgreSQL uses no index for ``IN (query)`` within an ``OR``; for an array it does.
+    """
+
+    inherit_cache = True
+    _traverse_internals: Any = [  # noqa: RUF012 (SQLAlchemy's way)
+        ("column", InternalTraversal.dp_clauseelement),
+        ("query", InternalTraversal.dp_clauseelement),
+    ]
+
+    def __init__(self, column: Any, query: Select[Any]) -> None:
+        self.type = Boolean()
+        self.column = coercions.expect(roles.ExpressionElementRole, column)
+        self.query = query.scalar_subquery()
+
+    def self_group(self, against: Any = None) -> Any:  # noqa: ARG002 (of the base class)
+        """Stay as it is within AND and OR: a comparison with 1 would hide the index."""
+        return self
+
+    @property
+    def _from_objects(self) -> Any:
+        return self.column._from_objects  # noqa: SLF001 (of the same base class)
+
+
+@compiles(Among)
+def _among(element: Among, compiler: Any, **named: Any) -> str:
+    return str(compiler.process(element.column.in_(element.query.element), **named))
+
+
+@compiles(Among, "postgresql")
+def _among_array(element: Among, compiler: Any, **named: Any) -> str:
+    column = compiler.process(element.column, **named)
+    return f"{column} = ANY (ARRAY{compiler.process(element.query, **named)})"
+
+
+def _readable(viewer: Viewer, now: datetime) -> Select[Any]:
+    """Return a query of the proposals whose shared frames `viewer` may all see now."""
+    opened = select(Proposal.soar_id).where(Proposal.public_date <= now, Proposal.soar_id != "")
+    query: Select[Any] = select(
+        union_all(
+            select(literal(CALIBRATE).label("soar_id")), proposals_of(viewer), opened
+        ).subquery()
     )
+    return query
 
 
 def changeable_by(viewer: Viewer, rows: type[Audience] = Frame) -> ColumnElement[bool]:
@@ -109,12 +205,12 @@ def _active(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def _public(rows: type[Audience], now: datetime) -> ColumnElement[bool]:
-    """Public by the proposal's date where staff has set one, else by the frame's own header."""
+    """Public by the frame's own header, where staff has not set a date of the proposal."""
     if not hasattr(rows, "public_date"):
         return false()
-    opened = select(Proposal.soar_id).where(Proposal.public_date <= now)
     closed = select(Proposal.soar_id).where(Proposal.public_date > now)
-    return or_(
-        rows.proposal_id.in_(opened),
-        and_(rows.public_date <= now, rows.proposal_id.not_in(closed)),
+    return and_(
+        rows.public_date.is_not(None),
+        rows.public_date <= now,
+        rows.proposal_id.not_in(closed),
     )

@@ -2,137 +2,62 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from astropy.io.fits import Header
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, select
 
+from goodman_live.server_extension.catalogue.counts import count_frames, facets, newest_id
 from goodman_live.server_extension.catalogue.errors import ConflictError, NotFoundError, QueryError
+from goodman_live.server_extension.catalogue.filters import (
+    COLUMNS,
+    DEEPEST,
+    FACETS,
+    ORDERINGS,
+    Filters,
+    read_ordering,
+)
 from goodman_live.server_extension.catalogue.frames import (
     Frame,
     HeaderCards,
     HeaderRepair,
     ProductInput,
 )
-from goodman_live.server_extension.catalogue.permission import visible_to
+from goodman_live.server_extension.catalogue.permission import select_seen, visible_to
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import date
-
     from sqlalchemy.orm import InstrumentedAttribute, Session
     from sqlalchemy.sql import ColumnElement
 
     from goodman_live.server_extension.catalogue.viewer import Viewer
 
-COLUMNS: dict[str, InstrumentedAttribute[Any]] = {
-    "data_type": Frame.data_type,
-    "obstype": Frame.obstype,
-    "object": Frame.object_name,
-    "filter": Frame.filter,
-    "filter_2": Frame.filter_2,
-    "grating": Frame.grating,
-    "wavmode": Frame.wavmode,
-    "slit": Frame.slit,
-    "roi": Frame.roi,
-    "technique": Frame.technique,
-    "date": Frame.date,
-    "proposal_id": Frame.proposal_id,
-    "file_name": Frame.file_name,
-    "night": Frame.night,
-    "kind": Frame.kind,
-    "camera": Frame.camera,
-    "state": Frame.state,
-}
-"""Filters that a value must equal, by their name in the API."""
-
-FACETS = (
-    "data_type",
-    "obstype",
-    "filter",
-    "filter_2",
-    "grating",
-    "wavmode",
-    "slit",
-    "roi",
-    "technique",
-    "date",
-    "proposal_id",
-)
-"""Filters whose values are counted."""
-
-ORDERINGS: dict[str, InstrumentedAttribute[Any]] = {
-    "id": Frame.id,
-    "date": Frame.start,
-    "start": Frame.start,
-    "created": Frame.created,
-    "last_modified": Frame.last_modified,
-    "file_name": Frame.file_name,
-    "object": Frame.object_name,
-    "proposal_id": Frame.proposal_id,
-    "data_type": Frame.data_type,
-    "obstype": Frame.obstype,
-    "exptime": Frame.exptime_s,
-    "airmass": Frame.airmass,
-}
-"""What a list can be ordered by; a leading minus reverses."""
-
-DEEPEST = 2**62
-"""Largest offset: beyond it databases overflow."""
+__all__ = [
+    "COLUMNS",
+    "FACETS",
+    "ORDERINGS",
+    "Family",
+    "Filters",
+    "FramePage",
+    "count_frames",
+    "facets",
+    "get_frame",
+    "get_frame_by_name",
+    "header_of",
+    "list_frames",
+    "neighbours",
+    "related",
+]
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """What a list is narrowed to. Values of one field are alternatives; fields combine."""
+Order = Sequence[tuple["InstrumentedAttribute[Any]", bool]]
+"""Columns of an ordering, each with True where it ascends."""
 
-    equal: dict[str, Sequence[Any]] = field(default_factory=dict)
-    """Name in `COLUMNS` to accepted values."""
-    date_min: date | None = None
-    date_max: date | None = None
-    search: str = ""
-    """Text within object, file name or proposal, whatever the case."""
-    original_id: int | None = None
-    """Only this raw frame and its descendants."""
-    current: bool | None = None
-    """Only current versions, or only superseded ones."""
-    max_id: int | None = None
-    """Nothing that came after this id: pages stay in step while frames arrive."""
-
-    def clauses(self, *, without: str = "") -> list[ColumnElement[bool]]:
-        """Return the conditions, leaving out the field `without` (for its own facet).
-
-        Raises
-        ------
-        QueryError
-            If a filter has no such name.
-        """
-        found: list[ColumnElement[bool]] = []
-        for name, values in self.equal.items():
-            if name not in COLUMNS:
-                raise QueryError(
-                    f"No filter '{name}'.", remedy=f"Accepted: {', '.join(COLUMNS)}.", field=name
-                )
-            if values and name != without:
-                found.append(COLUMNS[name].in_(list(values)))
-        if self.date_min and without != "date":
-            found.append(Frame.date >= self.date_min)
-        if self.date_max and without != "date":
-            found.append(Frame.date <= self.date_max)
-        if self.search.strip():
-            found.append(_contains(self.search.strip()))
-        if self.original_id is not None:
-            found.append(or_(Frame.id == self.original_id, Frame.original_id == self.original_id))
-        if self.current is not None:
-            found.append(Frame.is_current.is_(self.current))
-        if self.max_id is not None:
-            found.append(Frame.id <= self.max_id)
-        return found
-
-
-def _contains(text: str) -> ColumnElement[bool]:
-    columns = (Frame.object_name, Frame.file_name, Frame.proposal_id)
-    return or_(*(column.icontains(text, autoescape=True) for column in columns))
+GATHER = 2.0
+"""Rows passed over along an index cost as much as finding and sorting one."""
+FEW = 5000
+"""So many are sorted in any case: they may lie together at the far end of a walk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,74 +97,46 @@ def list_frames(
     QueryError
         If a filter, ordering or page is unknown or out of range.
     """
-    where = [visible_to(viewer), *(filters or Filters()).clauses()]
-    keys = _ordering(ordering)
+    filters = filters or Filters()
+    where = filters.clauses()
+    keys = read_ordering(ordering)
     offset = (page - 1) * page_size
     if page < 1 or page_size < 1 or offset > DEEPEST:
         raise QueryError(f"No page {page} of {page_size}.", remedy="Begin at 1.", field="page")
-    count = session.scalar(select(func.count()).select_from(Frame).where(*where)) or 0
+    count = count_frames(session, viewer, filters)
     if offset >= count:
         return FramePage(count, [])
     size = min(page_size, count - offset)
     backwards = offset > count // 2
     skip = count - offset - size if backwards else offset
-    order = [column.asc() if up != backwards else column.desc() for column, up in keys]
-    ids = list(
-        session.scalars(select(Frame.id).where(*where).order_by(*order).offset(skip).limit(size))
-    )
+    order = [(column, up != backwards) for column, up in keys]
+    ids = _ids(session, viewer, where, order, (skip, size, count))
     found = {row.id: row for row in session.scalars(select(Frame).where(Frame.id.in_(ids)))}
     rows = [found[key] for key in ids if key in found]
     return FramePage(count, rows[::-1] if backwards else rows)
 
 
-def _ordering(text: str) -> list[tuple[InstrumentedAttribute[Any], bool]]:
-    keys = []
-    for part in text.split(",") if text else ["-id"]:
-        name = part.strip().removeprefix("-")
-        if name not in ORDERINGS:
-            raise QueryError(
-                f"No ordering '{part.strip()}'.",
-                remedy=f"Accepted: {', '.join(ORDERINGS)}, each with an optional minus.",
-                field="ordering",
-            )
-        keys.append((ORDERINGS[name], not part.strip().startswith("-")))
-    if keys[-1][0] is not Frame.id:
-        keys.append((Frame.id, keys[-1][1]))  # ties keep one order on every page
-    return keys
-
-
-def count_frames(session: Session, viewer: Viewer, filters: Filters | None = None) -> int:
-    """Return how many frames `viewer` may see with these filters."""
-    where = [visible_to(viewer), *(filters or Filters()).clauses()]
-    return session.scalar(select(func.count()).select_from(Frame).where(*where)) or 0
-
-
-def facets(
+def _ids(
     session: Session,
     viewer: Viewer,
-    filters: Filters | None = None,
-    *,
-    names: Sequence[str] = FACETS,
-    limit: int = 200,
-) -> dict[str, list[tuple[Any, int]]]:
-    """Return the values of each filter with their counts, the most frequent first.
-
-    A field's own filter is left out of its facet, so that its other values stay in reach.
-    """
-    filters = filters or Filters()
-    found: dict[str, list[tuple[Any, int]]] = {}
-    for name in names:
-        column = COLUMNS[name]
-        total = func.count()
-        rows = session.execute(
-            select(column, total)
-            .where(visible_to(viewer), *filters.clauses(without=name))
-            .group_by(column)
-            .order_by(total.desc(), column)
-            .limit(limit)
-        )
-        found[name] = [(value, number) for value, number in rows if value is not None]
-    return found
+    where: Sequence[ColumnElement[bool]],
+    order: Order,
+    span: tuple[int, int, int],
+) -> list[int]:
+    """Return the ids from ``skip`` on, ``size`` of them, of ``count`` that match."""
+    skip, size, count = span
+    passed = (skip + size) * newest_id(session) / count
+    if passed > GATHER * count or count <= FEW:
+        keys = [column.label(f"key_{number}") for number, (column, _) in enumerate(order)]
+        seen = select_seen(session, viewer, keys, *where).cte("seen").prefix_with("MATERIALIZED")
+        sort = [
+            key.asc() if up else key.desc() for key, (_, up) in zip(seen.c, order, strict=True)
+        ]
+        query = select(list(seen.c)[-1]).order_by(*sort)  # the last is the id
+    else:
+        query = select(Frame.id).where(visible_to(viewer), *where)
+        query = query.order_by(*(column.asc() if up else column.desc() for column, up in order))
+    return list(session.scalars(query.offset(skip).limit(size)))
 
 
 def get_frame(session: Session, viewer: Viewer, frame_id: int) -> Frame:
@@ -363,7 +260,3 @@ def neighbours(
     older = select(func.max(Frame.id)).where(and_(*where, Frame.id < frame.id))
     newer = select(func.min(Frame.id)).where(and_(*where, Frame.id > frame.id))
     return session.scalar(older), session.scalar(newer)
-
-
-FILTER_NAMES = (*COLUMNS, *(item.name for item in fields(Filters) if item.name != "equal"))
-"""Every filter by name."""

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from goodman_live.hub.accounts.models import Proposal, User, utc_now
+from goodman_live.server_extension.catalogue import queries
 from goodman_live.server_extension.catalogue.errors import NotFoundError
 from goodman_live.server_extension.catalogue.models import Event, Frame
 from goodman_live.server_extension.catalogue.permission import is_member, may_change, may_see
@@ -86,8 +87,11 @@ def names_of(frames):
     return {frame.file_name.removesuffix(".fits") for frame in frames}
 
 
+@pytest.mark.parametrize("few", [0, 10**9], ids=["walked", "gathered"])
 @pytest.mark.parametrize("who", SEES)
-def test_sees(catalogue, people, who):
+def test_sees(catalogue, people, who, few, monkeypatch):
+    monkeypatch.setattr(queries, "FEW", few)
+    monkeypatch.setattr(queries, "GATHER", 10**9)
     with catalogue.read() as session:
         page = list_frames(session, people[who], page_size=100)
         assert names_of(page.frames) == SEES[who]

@@ -1,0 +1,176 @@
+"""What a list of frames can be narrowed to and ordered by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import or_
+
+from goodman_live.server_extension.catalogue.errors import QueryError
+from goodman_live.server_extension.catalogue.frames import Frame
+from goodman_live.server_extension.catalogue.tallies import FrameTally
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from sqlalchemy.orm import InstrumentedAttribute
+    from sqlalchemy.sql import ColumnElement
+
+COLUMNS: dict[str, InstrumentedAttribute[Any]] = {
+    "data_type": Frame.data_type,
+    "obstype": Frame.obstype,
+    "object": Frame.object_name,
+    "filter": Frame.filter,
+    "filter_2": Frame.filter_2,
+    "grating": Frame.grating,
+    "wavmode": Frame.wavmode,
+    "slit": Frame.slit,
+    "roi": Frame.roi,
+    "technique": Frame.technique,
+    "date": Frame.date,
+    "proposal_id": Frame.proposal_id,
+    "file_name": Frame.file_name,
+    "night": Frame.night,
+    "kind": Frame.kind,
+    "camera": Frame.camera,
+    "state": Frame.state,
+}
+"""Filters that a value must equal, by their name in the API."""
+
+TALLIED: dict[str, InstrumentedAttribute[Any]] = {
+    name: getattr(FrameTally, "day" if name == "date" else name)
+    for name in COLUMNS
+    if name not in {"object", "file_name", "night", "state"}
+}
+"""The filters that `FrameTally` knows."""
+
+FACETS = (
+    "data_type",
+    "obstype",
+    "filter",
+    "filter_2",
+    "grating",
+    "wavmode",
+    "slit",
+    "roi",
+    "technique",
+    "date",
+    "proposal_id",
+)
+"""Filters whose values are counted."""
+
+ORDERINGS: dict[str, InstrumentedAttribute[Any]] = {
+    "id": Frame.id,
+    "date": Frame.start,
+    "start": Frame.start,
+    "created": Frame.created,
+    "last_modified": Frame.last_modified,
+    "file_name": Frame.file_name,
+    "object": Frame.object_name,
+    "proposal_id": Frame.proposal_id,
+    "data_type": Frame.data_type,
+    "obstype": Frame.obstype,
+    "exptime": Frame.exptime_s,
+    "airmass": Frame.airmass,
+}
+"""What a list can be ordered by; a leading minus reverses."""
+
+DEEPEST = 2**62
+"""Largest offset: beyond it databases overflow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list is narrowed to. Values of one field are alternatives; fields combine."""
+
+    equal: dict[str, Sequence[Any]] = field(default_factory=dict)
+    """Name in `COLUMNS` to accepted values."""
+    date_min: date | None = None
+    date_max: date | None = None
+    search: str = ""
+    """Text within object, file name or proposal, whatever the case."""
+    original_id: int | None = None
+    """Only this raw frame and its descendants."""
+    current: bool | None = None
+    """Only current versions, or only superseded ones."""
+    max_id: int | None = None
+    """Nothing that came after this id: pages stay in step while frames arrive."""
+
+    def clauses(self, *, without: str = "") -> list[ColumnElement[bool]]:
+        """Return the conditions on frames, leaving out the field `without` (for its own facet).
+
+        Raises
+        ------
+        QueryError
+            If a filter has no such name.
+        """
+        found = self._shared(COLUMNS, without)
+        if self.search.strip():
+            found.append(_contains(self.search.strip()))
+        if self.original_id is not None:
+            found.append(or_(Frame.id == self.original_id, Frame.original_id == self.original_id))
+        if self.current is not None:
+            found.append(Frame.is_current.is_(self.current))
+        if self.max_id is not None:
+            found.append(Frame.id <= self.max_id)
+        return found
+
+    def tallied(self, *, without: str = "") -> list[ColumnElement[bool]] | None:
+        """Return the same conditions on `FrameTally`, or None if it cannot tell."""
+        if self.search.strip() or self.original_id is not None or self.max_id is not None:
+            return None
+        if any(self.equal[name] and name not in TALLIED for name in self.equal if name != without):
+            return None
+        found = self._shared(TALLIED, without)
+        if self.current is not None:
+            found.append(FrameTally.is_current.is_(self.current))
+        dated = without == "date" or self.date_min or self.date_max or self.equal.get("date")
+        found.append(FrameTally.day.is_not(None) if dated else FrameTally.day.is_(None))
+        return found
+
+    def _shared(
+        self, columns: dict[str, InstrumentedAttribute[Any]], without: str
+    ) -> list[ColumnElement[bool]]:
+        found: list[ColumnElement[bool]] = []
+        for name, values in self.equal.items():
+            if name not in COLUMNS:
+                raise QueryError(
+                    f"No filter '{name}'.", remedy=f"Accepted: {', '.join(COLUMNS)}.", field=name
+                )
+            if values and name != without:
+                found.append(columns[name].in_(list(values)))
+        if self.date_min and without != "date":
+            found.append(columns["date"] >= self.date_min)
+        if self.date_max and without != "date":
+            found.append(columns["date"] <= self.date_max)
+        return found
+
+
+def _contains(text: str) -> ColumnElement[bool]:
+    columns = (Frame.object_name, Frame.file_name, Frame.proposal_id)
+    return or_(*(column.icontains(text, autoescape=True) for column in columns))
+
+
+def read_ordering(text: str) -> list[tuple[InstrumentedAttribute[Any], bool]]:
+    """Return the columns of an ordering, each with True where it ascends; the last is the id.
+
+    Raises
+    ------
+    QueryError
+        If a name is unknown.
+    """
+    keys = []
+    for part in text.split(",") if text else ["-id"]:
+        name = part.strip().removeprefix("-")
+        if name not in ORDERINGS:
+            raise QueryError(
+                f"No ordering '{part.strip()}'.",
+                remedy=f"Accepted: {', '.join(ORDERINGS)}, each with an optional minus.",
+                field="ordering",
+            )
+        keys.append((ORDERINGS[name], not part.strip().startswith("-")))
+    if keys[-1][0] is not Frame.id:
+        keys.append((Frame.id, keys[-1][1]))  # ties keep one order on every page
+    return keys
