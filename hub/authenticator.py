@@ -21,6 +21,7 @@ from goodman_live.hub.accounts.database import database_url, make_engine, sessio
 from goodman_live.hub.accounts.passwords import verify_password
 from goodman_live.hub.accounts.proposals import groups_of
 from goodman_live.hub.accounts.users import Outcome, authenticate, find_user
+from goodman_live.hub.addresses import address_of
 from goodman_live.hub.handlers import SignOutHandler
 from goodman_live.hub.keeper import Keeper
 from goodman_live.hub.password_pages import (
@@ -28,6 +29,7 @@ from goodman_live.hub.password_pages import (
     ForgottenPasswordHandler,
     SetPasswordHandler,
 )
+from goodman_live.hub.tokens import TokensHandler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +40,10 @@ Result = TypeVar("Result")
 
 TOO_MANY = "Too many failed attempts. Please wait 15 minutes and try again."
 """Said for any name that is locked, known or not."""
+BUSY = "Too many people sign in at this moment. Please try again in a minute."
+DATABASE_THREADS = 4
+MOST_WAITING = 100
+"""Sign-ins that may wait for a thread; beyond it there is a flood."""
 HASH_THREADS = 2
 """Passwords that are checked at once: each takes a core and 64 MiB."""
 
@@ -81,9 +87,12 @@ class GoodmanAuthenticator(Authenticator):  # type: ignore[misc]
         super().__init__(**kwargs)
         self._sessions_of: sessionmaker[Session] | None = None
         self._keeper: Keeper | None = None
-        self._threads = ThreadPoolExecutor(HASH_THREADS, thread_name_prefix="sign-in")
+        self._threads = ThreadPoolExecutor(DATABASE_THREADS, thread_name_prefix="accounts")
+        # Apart: those who guess passwords must not keep those who are signed in waiting.
+        self._hashing = ThreadPoolExecutor(HASH_THREADS, thread_name_prefix="sign-in")
+        self._waiting = 0
         # The first unknown name would otherwise cost twice what later ones do.
-        self._threads.submit(verify_password, "", "warm up")
+        self._hashing.submit(verify_password, "", "warm up")
 
     @property
     def sessions(self) -> sessionmaker[Session]:
@@ -94,14 +103,16 @@ class GoodmanAuthenticator(Authenticator):  # type: ignore[misc]
 
     async def ask(self, question: Callable[[Session], Result]) -> Result:
         """Run a function of a database session in one of our threads."""
+        return await self._in(self._threads, question)
 
+    async def _in(self, pool: ThreadPoolExecutor, question: Callable[[Session], Result]) -> Result:
         def work() -> Result:
             with self.sessions() as session:
                 return question(session)
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
 
-    async def authenticate(self, handler: Any, data: dict[str, str]) -> dict[str, Any] | None:  # noqa: ARG002
+    async def authenticate(self, handler: Any, data: dict[str, str]) -> dict[str, Any] | None:
         """Return the user's Hub record, or None where the name or password is wrong.
 
         Raises
@@ -110,14 +121,21 @@ class GoodmanAuthenticator(Authenticator):  # type: ignore[misc]
             429, shown on the sign-in page, where the name is locked.
         """
         name, password = data.get("username", ""), data.get("password", "")
-        wait = await self.ask(lambda session: attempts.delay_s(session, name))
+        address = address_of(handler)
+        wait = await self.ask(lambda session: attempts.delay_s(session, name, address))
         await asyncio.sleep(wait)
 
         def sign_in(session: Session) -> tuple[Outcome, dict[str, Any] | None]:
-            answer = authenticate(session, name, password)
+            answer = authenticate(session, name, password, address)
             return answer.outcome, self._record(session, answer.user)
 
-        outcome, record = await self.ask(sign_in)
+        if self._waiting >= MOST_WAITING:
+            raise web.HTTPError(503, BUSY)
+        self._waiting += 1
+        try:
+            outcome, record = await self._in(self._hashing, sign_in)
+        finally:
+            self._waiting -= 1
         if outcome is Outcome.LOCKED:
             raise web.HTTPError(429, TOO_MANY)
         if record is not None:
@@ -157,5 +175,6 @@ class GoodmanAuthenticator(Authenticator):  # type: ignore[misc]
             ("/set-password", SetPasswordHandler),
             ("/change-password", ChangePasswordHandler),
             ("/forgot-password", ForgottenPasswordHandler),
+            ("/api/users/([^/]+)/tokens", TokensHandler),
             *super().get_handlers(app),
         ]

@@ -15,6 +15,7 @@ from goodman_live.hub.accounts import attempts, links
 from goodman_live.hub.accounts.errors import AccountError, BadLinkError, WeakPasswordError
 from goodman_live.hub.accounts.links import Purpose
 from goodman_live.hub.accounts.users import change_password, find_by_email, find_user
+from goodman_live.hub.addresses import address_of
 from goodman_live.hub.mail.queue import ask_for_password_link
 
 if TYPE_CHECKING:
@@ -144,15 +145,8 @@ class ForgottenPasswordHandler(_PasswordPage):
 
     async def post(self) -> None:
         """Take the wish, as long as this address does not ask too often."""
-        address = f"forgot {self.request.remote_ip}"
-
-        def count(session: Session) -> bool:
-            locked = attempts.locked_until(session, address) is not None
-            if not locked:
-                attempts.note_failure(session, address)
-            return locked
-
-        if await self.ask(count):
+        address = address_of(self)
+        if not await self.ask(lambda session: attempts.may_ask(session, address)):
             self.set_header("Retry-After", str(int(attempts.LOCK_TIME.total_seconds())))
             await self.show(429, ask_who=True, problems=(TOO_OFTEN,))
             return

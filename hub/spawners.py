@@ -85,13 +85,13 @@ def ensure_account(name: str, homes: Path) -> None:
     Raises
     ------
     NoAccountError
-        If ``useradd`` fails; the message says why.
+        If ``useradd`` fails, or the name is that of an account of somebody else's.
     """
+    home = homes / name.removeprefix(ACCOUNT_PREFIX)
     try:
-        pwd.getpwnam(name)
+        found = pwd.getpwnam(name)
     except KeyError:
         homes.mkdir(parents=True, exist_ok=True, mode=0o755)
-        home = homes / name.removeprefix(ACCOUNT_PREFIX)
         command = ["useradd", "--system", "--user-group", "--create-home", "--home-dir", str(home)]
         made = subprocess.run(  # noqa: S603 (the name passed `check_username`)
             [*command, "--shell", "/usr/sbin/nologin", name],
@@ -105,3 +105,10 @@ def ensure_account(name: str, homes: Path) -> None:
                 remedy="The Hub must run as root for this profile.",
             ) from None
         home.chmod(0o700)
+        return
+    if found.pw_uid == 0 or Path(found.pw_dir) != home:
+        # Such as the service's own account: whoever runs as it reads everybody's frames.
+        raise NoAccountError(
+            f"The system account {name!r} exists and was not made for a user.",
+            remedy="Give the user another name.",
+        )

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
 
 from goodman_live.hub.accounts.errors import BadLinkError, NotAllowedError, TakenError
 from goodman_live.hub.accounts.models import OneTimeLink, User, utc_now
@@ -96,6 +97,9 @@ def use(session: Session, token: str, password: str, username: str | None = None
             raise BadLinkError("This link was used a moment ago.")
         try:
             set_password(session, user, password)
+        except IntegrityError as error:  # somebody chose the same name at this moment
+            session.rollback()
+            raise TakenError(f"The user name {username!r} is taken.", field="username") from error
         except Exception:
             session.rollback()
             raise

@@ -22,7 +22,7 @@ nobody systemd messagebus sshd postgres postfix mysql redis docker sudo adm whee
 operator admin administrator superuser hub jupyter jupyterhub goodman goodman-live service
 services api login logout signin signout static public calibrate soar support help info
 webmaster hostmaster postmaster abuse security anonymous guest self me new none null undefined
-pages
+pages live culler instrument hooks proxy-api shutdown shared calibration
 """
 
 RESERVED = frozenset(_RESERVED.split())

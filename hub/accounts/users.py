@@ -200,13 +200,13 @@ def change_password(session: Session, user: User, *, old: str, new: str) -> None
     set_password(session, user, new)
 
 
-def authenticate(session: Session, username: str, password: str) -> SignIn:
+def authenticate(session: Session, username: str, password: str, address: str = "") -> SignIn:
     """Check a user name (or e-mail) and password, and commit what the attempt changes.
 
     Takes as long for an unknown name, an account without a password and a switched-off one as
     for a wrong password. Call it in an executor: argon2 costs 50 to 250 ms by design.
     """
-    if attempts.locked_until(session, username) is not None:
+    if attempts.locked_until(session, username, address) is not None:
         return SignIn(Outcome.LOCKED)
     name = username.replace("\0", "").strip().lower()
     user = session.scalar(
@@ -214,12 +214,12 @@ def authenticate(session: Session, username: str, password: str) -> SignIn:
     )
     right = verify_password(user.password_hash if user else "", password)
     if user is None or not right or not user.is_active:
-        attempts.note_failure(session, username)
+        attempts.note_failure(session, username, address)
         return SignIn(Outcome.REFUSED)
     if needs_rehash(user.password_hash):
         user.password_hash = hash_password(password)
     user.last_login = utc_now()
-    attempts.note_success(session, username)
+    attempts.note_success(session, username, address)
     return SignIn(Outcome.OK, user)
 
 

@@ -21,9 +21,9 @@ def forgetful(live):
     name = f"forgetful{time.time_ns() % 10**9}"
     with live.sessions()() as session:
         create_user(session, username=name, email=f"{name}@example.org", password=GOOD)
-        session.query(SignInAttempts).filter(SignInAttempts.name.startswith("forgot ")).delete(
-            synchronize_session=False
-        )
+        session.query(SignInAttempts).filter(
+            SignInAttempts.name.startswith(attempts.FORGOTTEN)
+        ).delete(synchronize_session=False)
         session.commit()
     return name
 
@@ -97,7 +97,7 @@ def test_an_address_that_asks_too_often_waits(live, forgetful):
     statuses = [ask(live, "nobody-at-all").status_code for _ in range(attempts.LOCK_FAILURES + 1)]
     assert statuses == [200] * attempts.LOCK_FAILURES + [429]
     with live.sessions()() as session:
-        session.query(SignInAttempts).filter(SignInAttempts.name.startswith("forgot ")).delete(
-            synchronize_session=False
-        )
+        session.query(SignInAttempts).filter(
+            SignInAttempts.name.startswith(attempts.FORGOTTEN)
+        ).delete(synchronize_session=False)
         session.commit()

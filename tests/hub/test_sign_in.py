@@ -71,9 +71,9 @@ def test_a_locked_name_says_so_and_not_whether_it_exists(live, sign_in, guest):
     for name in (guest("lockme"), "no-such-person"):
         with live.sessions()() as session:
             for _ in range(attempts.LOCK_FAILURES):
-                attempts.note_failure(session, name)
+                attempts.note_failure(session, name, "127.0.0.1")
             # The lock stays, the growing delay need not be waited for here.
-            session.get_one(attempts.SignInAttempts, name).failures = 0
+            session.query(attempts.SignInAttempts).update({"failures": 0})
             session.commit()
         client = sign_in(name, GOOD)
         assert client.last.status_code == 429
@@ -177,6 +177,74 @@ def test_a_new_password_ends_older_sessions_and_no_newer_one(live, sign_in, gues
     assert not signed_in(older)
     time.sleep(7)  # longer than the keeper's period
     assert signed_in(newer)
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"scopes": ["self"]},
+        {"scopes": ["inherit"]},
+        {"scopes": ["access:services!service=goodman", "tokens!user"]},
+        {"scopes": "self"},
+        {"roles": ["user"]},
+        {"note": "two\nlines"},
+        {"expires_in": -1},
+    ],
+)
+def test_no_token_is_made_that_opens_more(sign_in, wish):
+    client = sign_in("neighbour")
+    xsrf = {"X-XSRFToken": client.cookies.get("_xsrf", path="/hub/")}
+    answer = client.post("/hub/api/users/neighbour/tokens", json=wish, headers=xsrf)
+    assert answer.status_code == 400, answer.text
+
+
+def test_a_token_that_asks_for_nothing_is_as_small_and_makes_no_other(live, sign_in):
+    token = make_token(sign_in("neighbour"), "neighbour")
+    with httpx.Client(
+        headers={"Authorization": f"token {token}"}, trust_env=False, timeout=60
+    ) as script:
+        assert script.get(f"{live.api}/files/").status_code == 200
+        for path in ("users/neighbour", "users/neighbour/tokens", "users", "groups", "services"):
+            assert script.get(f"{live.url}/hub/api/{path}").status_code in {403, 404}, path
+        for path in ("users/neighbour/tokens", "users/neighbour/server"):
+            answer = script.post(f"{live.url}/hub/api/{path}", json={})
+            assert answer.status_code in {403, 404}, path
+
+
+def test_no_token_is_made_from_a_name_and_password(live):
+    auth = {"username": "neighbour", "password": live.passwords["neighbour"]}
+    answer = httpx.post(
+        f"{live.url}/hub/api/users/neighbour/tokens",
+        json={"auth": auth},
+        trust_env=False,
+        timeout=60,
+    )
+    assert answer.status_code == 403
+
+
+def test_a_token_shows_its_last_use_and_is_revoked_at_once(live, sign_in):
+    client = sign_in("neighbour")
+    xsrf = {"X-XSRFToken": client.cookies.get("_xsrf", path="/hub/")}
+    tokens = "/hub/api/users/neighbour/tokens"
+    made = client.post(tokens, json={"note": "one", "expires_in": 3600}, headers=xsrf).json()
+    assert made["expires_at"]
+    header = {"Authorization": f"Token {made['token']}"}
+    asked = httpx.get(f"{live.api}/files/", headers=header, trust_env=False, timeout=60)
+    assert asked.status_code == 200
+
+    def last_use():
+        return client.get(f"{tokens}/{made['id']}").json()["last_activity"]
+
+    assert wait_until(last_use)
+    assert client.delete(f"{tokens}/{made['id']}", headers=xsrf).status_code == 204
+    assert wait_until(
+        lambda: (
+            httpx.get(
+                f"{live.api}/files/", headers=header, trust_env=False, timeout=60
+            ).status_code
+            in {401, 403}
+        )
+    )
 
 
 def test_a_token_for_the_service_opens_the_service_and_nothing_else(live, sign_in):

@@ -6,9 +6,9 @@ import runpy
 import pytest
 from traitlets.config import Config
 
-from goodman_live.hub import wiring
+from goodman_live.hub import spawners, wiring
 from goodman_live.hub.mail.settings import MailSettingError
-from goodman_live.hub.spawners import OneUserSpawner, SystemUserSpawner
+from goodman_live.hub.spawners import NoAccountError, OneUserSpawner, SystemUserSpawner
 from goodman_live.hub.wiring import WiringError, ports, wire
 
 ONE = {"GOODMAN_ONE_OS_USER": "1"}
@@ -127,3 +127,11 @@ def test_the_service_is_told_where_mail_goes_and_what_cannot_work_stops_the_hub(
     assert told["GOODMAN_PUBLIC_URL"] == "http://127.0.0.1:8000"
     with pytest.raises(MailSettingError, match="PASSWORD_FILE"):
         wired(**ONE, GOODMAN_SMTP_HOST="mail.example.org", GOODMAN_SMTP_USER="robot")
+
+
+def test_no_users_server_runs_as_an_account_that_is_somebody_elses(tmp_path, monkeypatch):
+    monkeypatch.setattr(spawners, "ACCOUNT_PREFIX", "")
+    for name in ("root", "daemon", "nobody"):
+        with pytest.raises(NoAccountError, match="not made for a user"):
+            spawners.ensure_account(name, tmp_path)
+    assert list(tmp_path.iterdir()) == []

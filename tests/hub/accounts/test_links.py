@@ -1,11 +1,13 @@
 """One-time links: once, for a while, and only their hash is kept."""
 
+import threading
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
 from goodman_live.hub.accounts import links
+from goodman_live.hub.accounts.database import session_factory
 from goodman_live.hub.accounts.errors import (
     AccountError,
     BadLinkError,
@@ -86,3 +88,50 @@ def test_a_switched_off_account_gets_nowhere(session, user):
     switch_off(session, user)
     with pytest.raises(BadLinkError):
         links.use(session, token, GOOD)
+
+
+def test_two_clicks_at_once_use_a_link_once(session, user, engine):
+    token = links.issue(session, user, Purpose.INVITATION)
+    session.commit()
+    begin, outcomes = threading.Barrier(4), []
+
+    def click(number):
+        with session_factory(engine)() as own:
+            begin.wait()
+            try:
+                links.use(own, token, GOOD + str(number), username=f"choice{number}")
+                outcomes.append(number)
+            except BadLinkError:
+                outcomes.append(None)
+
+    threads = [threading.Thread(target=click, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    [winner] = [number for number in outcomes if number is not None]
+    assert len(outcomes) == 4
+    session.expire_all()
+    assert authenticate(session, f"choice{winner}", GOOD + str(winner)).outcome is Outcome.OK
+
+
+def test_two_who_choose_the_same_name_at_once_get_it_once(session, user, engine):
+    other = create_user(session, username="other", email="other@example.org")
+    tokens = [links.issue(session, one, Purpose.INVITATION) for one in (user, other)]
+    session.commit()
+    begin, outcomes = threading.Barrier(2), []
+
+    def choose(token):
+        with session_factory(engine)() as own:
+            begin.wait()
+            try:
+                outcomes.append(links.use(own, token, GOOD, username="wanted").username)
+            except TakenError as error:
+                outcomes.append(error.code)
+
+    threads = [threading.Thread(target=choose, args=(token,)) for token in tokens]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["taken", "wanted"]
