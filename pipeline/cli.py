@@ -29,8 +29,13 @@ COMMANDS = {
         "goodman_live.server_extension.replay_command",
         "Send a night through a watch folder, faster than it was.",
     ),
+    "files": ("goodman_live.widgets.client.commands", "List files of the service."),
+    "get": ("goodman_live.widgets.client.commands", "Download files of the service."),
+    "follow": ("goodman_live.widgets.client.commands", "Print what happens at the service."),
 }
 """Module and one-line help of each subcommand; the click command has the subcommand's name."""
+REMOTE = "--remote"
+"""With this option ``reduce`` runs on the service: another command, with other arguments."""
 
 
 class LazyGroup(click.Group):
@@ -39,6 +44,15 @@ class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the subcommands."""
         return sorted({*super().list_commands(ctx), *COMMANDS})
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Take ``reduce --remote`` as the client's command."""
+        if args and args[0] == "reduce" and REMOTE in args:
+            module = importlib.import_module("goodman_live.widgets.client.commands")
+            return f"reduce {REMOTE}", module.reduce_remote, args[1:]
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return a subcommand, None for an unknown name."""

@@ -59,7 +59,8 @@ def reduce(
     """Reduce the raw frames in RAW_DIR; products go to OUT_DIR.
 
     Raw frames are only read. Bad files are listed with the reason, and the rest goes on. The exit
-    code is 0 only if everything that could be reduced was.
+    code is 0 only if everything that could be reduced was. With --remote the service reduces
+    files of its own: see goodman-live reduce --remote --help.
     """
     warm_up()
     from goodman_live.pipeline.night import reduce_night  # noqa: PLC0415

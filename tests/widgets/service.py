@@ -83,6 +83,8 @@ class State:
         self.files = {number: make_file(number) for number in (1, 2, 3)}
         self.events: list[dict[str, Any]] = []
         self.asked: list[tuple[str, str]] = []
+        self.keys: list[str | None] = []
+        self.bodies: list[dict[str, Any]] = []
         self.failures: list[int] = []
         self.streams = True
         self.cut_streams_after = 0
@@ -106,6 +108,7 @@ class Handler(tornado.web.RequestHandler):
 
     def prepare(self) -> None:
         self.state.asked.append((self.request.method or "", self.request.path))
+        self.state.keys.append(self.request.headers.get("Idempotency-Key"))
         if self.state.failures:
             self.problem(self.state.failures.pop(0), "told_to", "The service was told to fail.")
         elif self.request.headers.get("Authorization") != f"Token {TOKEN}":
@@ -135,6 +138,14 @@ class Files(Handler):
         more = len(rows) > page * size
         answer = {"count": len(rows), "next": "more" if more else None, "previous": None}
         self.write({**answer, "results": rows[(page - 1) * size : page * size]})
+
+    def post(self) -> None:
+        number = len(self.state.files) + 1
+        name = self.get_query_argument("file_name")
+        digest = hashlib.sha256(self.request.body).hexdigest()
+        self.state.files[number] = make_file(number, file_name=name, sha256=digest)
+        self.set_status(201)
+        self.write(self.state.files[number])
 
     def delete(self) -> None:
         number = int(self.get_query_argument("id"))
@@ -217,6 +228,7 @@ class Me(Handler):
 
 class Reduce(Handler):
     def post(self) -> None:
+        self.state.bodies.append(self.body())
         number = len(self.state.jobs) + 1
         job = {"id": number, "block": "reduce", "status": "queued", "progress": 0.0, "message": ""}
         self.state.jobs[number] = {**job, "file_id": self.body()["id"], "products": []}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from urllib.parse import parse_qs, urlsplit
 
-from goodman_live.widgets.client import events
+from goodman_live.widgets.client import events, science
 from goodman_live.widgets.client.errors import ClientError, JobFailedError
 from goodman_live.widgets.client.people import PeopleMethods
 from goodman_live.widgets.client.records import JOB_RUNNING
@@ -15,9 +17,17 @@ from goodman_live.widgets.client.transport import Transport
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from astropy.nddata import CCDData
+    from astropy.table import Table
+    from specutils import Spectrum
+
     from goodman_live.widgets.client.address import Address
     from goodman_live.widgets.client.records import Comment, File, HeaderCard, Job, Page
 
+T = TypeVar("T")
+
+UPLOAD_PATIENCE_S = 180.0
+"""The service answers an upload when the file is in the catalogue."""
 BLOCKS = {
     "reduce": "api/files/reduce/",
     "extract": "api/files/spectrum/extract/",
@@ -90,14 +100,18 @@ class AsyncClient(PeopleMethods):
 
     async def all_files(self, **filters: Any) -> AsyncIterator[File]:
         """Yield every file that fits, page after page."""
-        page = 1
+        asked = {"page_size": 100, **filters, "page": 1}
         while True:
-            answer = await self.files(**{"page_size": 100, **filters, "page": page})
+            answer = await self.files(**asked)
             for file in answer["results"]:
                 yield file
             if not answer["next"]:
                 return
-            page += 1
+            asked["page"] += 1
+            # What arrives meanwhile must not push a file from one page onto the next.
+            newest = parse_qs(urlsplit(answer["next"]).query).get("max_id")
+            if newest:
+                asked["max_id"] = newest[0]
 
     async def file(self, file_id: int) -> File:
         """Return one file."""
@@ -187,6 +201,40 @@ class AsyncClient(PeopleMethods):
     def download_url(self, file_id: int) -> str:
         """Return the address under which a browser downloads a file."""
         return f"{self.address.browser}api/files/download/?id={file_id}"
+
+    async def upload(self, path: str | Path, *, file_name: str | None = None) -> File:
+        """Send a raw FITS file; return it as the catalogue has it. For staff and instruments.
+
+        The same file twice is one row, so that it may be sent again at any time.
+        """
+        source = Path(path)
+        content = await asyncio.to_thread(source.read_bytes)
+        answer = await self.transport.json(
+            "POST",
+            "api/files/",
+            params={"file_name": file_name or source.name},
+            content=content,
+            patience=UPLOAD_PATIENCE_S,
+        )
+        return cast("File", answer)
+
+    async def ccd(self, file: File | int) -> CCDData:
+        """Return an image as `CCDData` with uncertainty, mask and WCS; see `science.read_ccd`."""
+        return await self._read(file, science.read_ccd)
+
+    async def spectrum1d(self, file: File | int) -> Spectrum:
+        """Return a spectrum as `specutils.Spectrum`; see `science.read_spectrum`."""
+        return await self._read(file, science.read_spectrum)
+
+    async def table(self, **filters: Any) -> Table:
+        """Return every file that fits as an `astropy.table.Table`, newest first."""
+        rows = [file async for file in self.all_files(**filters)]
+        return await asyncio.to_thread(science.table_of, rows)
+
+    async def _read(self, file: File | int, read: Callable[[Path], T]) -> T:
+        with tempfile.TemporaryDirectory(prefix="goodman-") as folder:
+            path = await self.download(file, folder)
+            return await asyncio.to_thread(read, path)
 
     # what can be done
 

@@ -55,6 +55,8 @@ class File(TypedDict, total=False):
     wavmode: str
     proposal_id: str
     date: str
+    start: str
+    night: str
     data_type: str
     technique: str
     saturation_value: float | None

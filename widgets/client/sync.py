@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from goodman_live.widgets.client.core import AsyncClient
+from goodman_live.widgets.client.records import JOB_RUNNING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Generator
     from pathlib import Path
+
+    from astropy.nddata import CCDData
+    from astropy.table import Table
+    from specutils import Spectrum
 
     from goodman_live.widgets.client.address import Address
     from goodman_live.widgets.client.events import Event
@@ -118,32 +124,92 @@ class Client:
         """Write a FITS file, whole or not at all; return its path."""
         return self._run(self._client.download(file_id, target, progress=progress))
 
-    def spectrum(self, file_id: int) -> Any:
-        """Return a spectrum as `specutils.Spectrum` (imported only now).
+    def upload(self, path: str | Path, *, file_name: str | None = None) -> File:
+        """Send a raw FITS file; return it as the catalogue has it."""
+        return self._run(self._client.upload(path, file_name=file_name))
+
+    def table(self, **filters: Any) -> Table:
+        """Return every file that fits as an `astropy.table.Table`, newest first."""
+        return self._run(self._client.table(**filters))
+
+    def spectrum(self, file_id: int) -> Spectrum:
+        """Return a spectrum with uncertainty and mask as `specutils.Spectrum`.
 
         Raises
         ------
+        WrongKindError
+            If the file is no spectrum.
         ImportError
             If specutils is not installed.
         """
-        import tempfile  # noqa: PLC0415 (needed only here)
+        return self._run(self._client.spectrum1d(file_id))
 
-        from specutils import Spectrum  # noqa: PLC0415 (heavy, and optional)
+    def ccd(self, file_id: int) -> CCDData:
+        """Return an image with uncertainty, mask and WCS as `CCDData`.
 
-        with tempfile.TemporaryDirectory() as folder:
-            return Spectrum.read(self.download(file_id, folder))
+        Raises
+        ------
+        WrongKindError
+            If the file is no image.
+        """
+        return self._run(self._client.ccd(file_id))
 
-    def reduce(self, file_id: int, *, wait: bool = True, **options: Any) -> Job:
-        """Run the reduce block; by default wait for its end."""
-        return self._block("reduce", file_id, wait=wait, **options)
+    def reduce(self, file_id: int, **options: Any) -> Job:
+        """Run the reduce block; see `run_block`."""
+        return self.run_block("reduce", file_id, **options)
 
-    def extract(self, file_id: int, *, wait: bool = True, **options: Any) -> Job:
-        """Run the extract block; by default wait for its end."""
-        return self._block("extract", file_id, wait=wait, **options)
+    def extract(self, file_id: int, **options: Any) -> Job:
+        """Run the extract block, ``apertures`` by hand if given; see `run_block`."""
+        return self.run_block("extract", file_id, **options)
 
-    def calibrate(self, file_id: int, *, wait: bool = True, **options: Any) -> Job:
-        """Run the wavelength calibration; by default wait for its end."""
-        return self._block("wavelength", file_id, wait=wait, **options)
+    def calibrate(self, file_id: int, *, flux: bool = False, **options: Any) -> Job:
+        """Run the wavelength calibration, or with `flux` the flux calibration; see `run_block`."""
+        return self.run_block("flux" if flux else "wavelength", file_id, **options)
+
+    def run_block(
+        self,
+        block: str,
+        file_id: int,
+        *,
+        wait: bool = True,
+        progress: bool | Callable[[Job], None] = False,
+        patience: float = 600.0,
+        **settings: Any,
+    ) -> Job:
+        """Run a block on a file; by default wait for its end.
+
+        Parameters
+        ----------
+        block : str
+            One of `core.BLOCKS`.
+        file_id : int
+            The file to work on, or one of its family.
+        wait : bool
+            False returns the job as soon as it is queued.
+        progress : bool or callable
+            True writes a line to the standard error; a callable is called with the job.
+        patience : float
+            Seconds to wait at most; the job itself runs on.
+        **settings
+            Settings that differ from the proposal's.
+
+        Returns
+        -------
+        Job
+            ``products`` are the ids of the files that it made.
+
+        Raises
+        ------
+        JobFailedError
+            If the job failed or was cancelled; with its own message.
+        TimeoutError
+            If it has not ended after `patience` seconds.
+        """
+        job = self._run(self._client.run(block, file_id, **settings))
+        if not wait:
+            return job
+        told = show_progress if progress is True else progress or None
+        return self._run(self._client.wait(job, patience=patience, progress=told))
 
     def delete(self, file_id: int) -> None:
         """Delete a product."""
@@ -181,7 +247,7 @@ class Client:
 
     def follow(
         self, since: int | None = None, *, on_state: Callable[[str, str], None] | None = None
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """Yield what happens until the loop over it ends."""
         stream = self._client.follow(since, on_state=on_state)
 
@@ -194,9 +260,13 @@ class Client:
         finally:
             self._run(_shut(stream))
 
-    def _block(self, block: str, file_id: int, *, wait: bool, **options: Any) -> Job:
-        job = self._run(self._client.run(block, file_id, **options))
-        return self.wait(job) if wait else job
+
+def show_progress(job: Job) -> None:
+    """Write a job's progress over the last line of the standard error."""
+    over = job["status"] not in JOB_RUNNING
+    line = f"\r{job['block']} {job['id']}: {job['status']} {100 * job['progress']:3.0f} %"
+    sys.stderr.write(f"{line:<48}" + ("\n" if over else ""))
+    sys.stderr.flush()
 
 
 async def _open(address: Address) -> AsyncClient:

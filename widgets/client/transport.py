@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import random
+import uuid
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 TRIES = 4
 """Attempts at a request that may be repeated."""
 
+LONGEST_WAIT_S = 10
+"""Seconds waited before an attempt, whatever the service asks."""
+Content = bytes
+"""A body that is a file."""
+REPEATABLE = frozenset({"GET", "PUT", "POST"})
+"""What may be sent again: see `Transport`."""
+
 _BUSY = frozenset({429, 502, 503, 504})
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 
@@ -34,8 +42,10 @@ _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 class Transport:
     """HTTP to one service with one token.
 
-    Reads (GET) are repeated when the connection fails or the service is busy. Changes are
-    repeated only where the connection was never made, so that nothing happens twice.
+    What is safe is repeated when the connection fails or the service is busy: reads (GET), what
+    replaces a whole (PUT), and what is added (POST), for which the service keeps the answer under
+    an idempotency key. Other changes (PATCH, DELETE) are repeated only where the connection was
+    never made. So nothing happens twice.
     """
 
     def __init__(self, address: Address, *, pause: float = 0.25) -> None:
@@ -60,6 +70,7 @@ class Transport:
         *,
         params: Mapping[str, Any] | None = None,
         body: Any = None,
+        content: Content | None = None,
         patience: float | None = None,
     ) -> Any:
         """Return the decoded JSON answer, None for an empty one.
@@ -69,7 +80,9 @@ class Transport:
         ClientError
             The child that fits what went wrong.
         """
-        answer = await self._send(method, path, params=params, body=body, patience=patience)
+        answer = await self._send(
+            method, path, params=params, body=body, content=content, patience=patience
+        )
         if answer.status_code == httpx.codes.NO_CONTENT or not answer.content:
             return None
         try:
@@ -179,13 +192,19 @@ class Transport:
         *,
         params: Mapping[str, Any] | None = None,
         body: Any = None,
+        content: Content | None = None,
         patience: float | None = None,
     ) -> httpx.Response:
+        headers = {"Content-Type": "application/octet-stream"} if content is not None else {}
+        if method == "POST":
+            headers["Idempotency-Key"] = uuid.uuid4().hex
         request = self._http.build_request(
             method,
             path,
             params=_clean(params),
             json=body,
+            content=content,
+            headers=headers,
             timeout=_TIMEOUT if patience is None else httpx.Timeout(patience, connect=5.0),
         )
         for attempt in range(1, TRIES + 1):
@@ -194,11 +213,11 @@ class Transport:
                 answer = await self._http.send(request)
             except httpx.TransportError as error:
                 never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-                if last or not (method == "GET" or never_sent):
+                if last or not (method in REPEATABLE or never_sent):
                     raise _lost(error, self.address.url) from error
                 await self._wait(attempt)
                 continue
-            if method == "GET" and answer.status_code in _BUSY and not last:
+            if not last and method in REPEATABLE and _is_busy(answer):
                 await self._wait(attempt, answer.headers.get("retry-after", ""))
                 continue
             break
@@ -211,10 +230,17 @@ class Transport:
 
     async def _wait(self, attempt: int, retry_after: str = "") -> None:
         """Sleep before the next attempt: what the service asks, else longer each time."""
-        if retry_after.isdigit():
-            await asyncio.sleep(min(int(retry_after), 10))
+        if retry_after.isdecimal():
+            await asyncio.sleep(min(int(retry_after[:4]), LONGEST_WAIT_S))
         else:
             await asyncio.sleep(self._pause * 2 ** (attempt - 1) * random.uniform(0.7, 1.3))
+
+
+def _is_busy(answer: httpx.Response) -> bool:
+    if answer.status_code == httpx.codes.CONFLICT:
+        # The first sending of this very request has no answer yet.
+        return (_decode(answer) or {}).get("code") == "under_way"
+    return answer.status_code in _BUSY
 
 
 def _clean(params: Mapping[str, Any] | None) -> httpx.QueryParams:

@@ -71,11 +71,33 @@ async def test_a_service_that_stays_busy_is_said(client: AsyncClient, service: S
     assert len(service.state.asked) == 4
 
 
-async def test_a_change_is_never_sent_twice(client: AsyncClient, service: Service):
+async def test_what_is_added_is_sent_again_under_the_same_key(
+    client: AsyncClient, service: Service
+):
+    service.state.failures[:] = [503, 502]
+    assert (await client.run("reduce", 1))["status"] == "queued"
+    assert [method for method, _ in service.state.asked] == ["POST"] * 3
+    first, second, third = service.state.keys
+    assert first
+    assert first == second == third
+    await client.run("reduce", 1)
+    assert service.state.keys[-1] != first
+
+
+async def test_a_change_that_may_not_be_repeated_is_sent_once(
+    client: AsyncClient, service: Service
+):
     service.state.failures[:] = [503]
     with pytest.raises(ServiceError):
-        await client.run("reduce", 1)
-    assert [method for method, _ in service.state.asked] == ["POST"]
+        await client.delete(2)
+    assert [method for method, _ in service.state.asked] == ["DELETE"]
+
+
+async def test_an_upload_comes_back_as_the_catalogue_has_it(client: AsyncClient, tmp_path: Path):
+    path = tmp_path / "0009_new.fits"
+    path.write_bytes(FITS)
+    row = await client.upload(path)
+    assert (row["file_name"], row["sha256"]) == ("0009_new.fits", DIGEST)
 
 
 async def test_nobody_listening_is_a_lost_connection():
