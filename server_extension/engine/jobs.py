@@ -24,7 +24,7 @@ from goodman_live.server_extension.catalogue.models import (
 )
 from goodman_live.server_extension.engine.blocks import MASTERS
 from goodman_live.server_extension.engine.draft import CODE_VERSION
-from goodman_live.server_extension.engine.events import job_event
+from goodman_live.server_extension.engine.events import job_event, last_event_id
 from goodman_live.server_extension.engine.latency import JOB_DURATION, JOBS_FINISHED, QUEUE_DEPTH
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def enqueue(
         group=draft.group,
         user_id=asker.user_id,
         priority=priority,
-        spec=draft.spec(),
+        spec={**draft.spec(), RANK: last_event_id(session)},
         out_dir=str(out_dir),
         stem=stem,
         version=(last or 0) + 1,
@@ -229,8 +229,23 @@ def retry(session: Session, job_id: int) -> Job:
     if twin is not None:
         raise ConflictError(f"Job {twin} does the same work.", field="id")
     job.tries, job.error, job.finished = 0, {}, None
+    ask_again(session, job)
     put_back(session, job)
     return job
+
+
+RANK = "rank"
+"""Name in a job's spec of the event after which it was asked for: the order of asking."""
+
+
+def rank_of(job: Job) -> int:
+    """Return when a job was last asked for, in the order of events."""
+    return int(job.spec.get(RANK, 0))
+
+
+def ask_again(session: Session, job: Job) -> None:
+    """Note that a job was asked for anew: what it makes, or made, counts as the latest wish."""
+    job.spec = {**job.spec, RANK: last_event_id(session) + 1}
 
 
 REPLACED = "replaced"

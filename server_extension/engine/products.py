@@ -18,6 +18,7 @@ from goodman_live.server_extension.engine.drafts import next_version
 from goodman_live.server_extension.engine.events import frame_event
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
 EXTRACTED = 3
@@ -149,11 +150,42 @@ def _remember_inputs(
 
 
 def _supersede(session: Session, job: Job, made: list[Frame]) -> None:
-    """Make these products the current ones, in place of what they replace."""
+    """Make these products the current ones in place of what they replace.
+
+    A job that was asked for earlier may end later, after a restart or on a slow worker. What is
+    current follows the order of asking, not of ending: then these are an old version at once.
+    """
     if not made:
         return
+    rivals = _rivals(job, made)
+    first = made[0]
+    asked = session.scalars(
+        select(Job).join(Frame, Frame.job_id == Job.id).where(*rivals, _same_step(first))
+    )
+    if any(jobs.rank_of(other) > jobs.rank_of(job) for other in asked):
+        for frame in made:
+            frame.is_current = False
+        return
+    session.execute(
+        update(Frame)
+        .where(*rivals)
+        .values(is_current=False)
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+def _same_step(first: Frame) -> ColumnElement[bool]:
+    return Frame.data_type == first.data_type
+
+
+def _rivals(job: Job, made: list[Frame]) -> list[ColumnElement[bool]]:
+    """Return what the frames meet that are current now and that `made` replace."""
     first, ids = made[0], [frame.id for frame in made]
-    where = [Frame.id.not_in(ids), Frame.is_current, Frame.data_type >= first.data_type]
+    where: list[Any] = [
+        Frame.id.not_in(ids),
+        Frame.is_current,
+        Frame.data_type >= first.data_type,
+    ]
     if job.owner_id is None:
         where.append(Frame.owner_id.is_(None))
     else:
@@ -169,12 +201,7 @@ def _supersede(session: Session, job: Job, made: list[Frame]) -> None:
             Frame.data_type == first.data_type,
             Frame.target.is_(None) if first.target is None else Frame.target == first.target,
         ]
-    session.execute(
-        update(Frame)
-        .where(*where)
-        .values(is_current=False)
-        .execution_options(synchronize_session="fetch")
-    )
+    return where
 
 
 def _replaced_by(first: Frame, made: list[Frame]) -> Any:
@@ -208,9 +235,19 @@ def discard(report: dict[str, Any]) -> None:
         Path(product["path"]).unlink(missing_ok=True)
 
 
+def is_replaced(session: Session, job: Job) -> bool:
+    """Tell whether another run of the same block took the place of what a job made."""
+    made = [frame for frame in jobs.products_of(session, job) if not frame.role]
+    if not made or all(frame.is_current for frame in made):
+        return False
+    rivals = (*_rivals(job, made), _same_step(made[0]), Frame.block == job.block)
+    return session.scalar(select(Frame.id).where(*rivals).limit(1)) is not None
+
+
 def make_current(session: Session, job: Job) -> list[Frame]:
     """Make the products of a job that is done the current ones again: equal work was asked for."""
     made = jobs.products_of(session, job)
+    jobs.ask_again(session, job)
     for frame in made:
         frame.is_current = True
     session.flush()

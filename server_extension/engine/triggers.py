@@ -17,7 +17,7 @@ from goodman_live.hub.accounts.models import utc_now
 from goodman_live.pipeline.core.errors import MissingCalibrationError
 from goodman_live.pipeline.core.info import Kind
 from goodman_live.server_extension.catalogue.models import LIVE_STATES, Frame, Job
-from goodman_live.server_extension.engine import jobs
+from goodman_live.server_extension.engine import jobs, products
 from goodman_live.server_extension.engine.blocks import is_available
 from goodman_live.server_extension.engine.drafts import (
     draft_extract,
@@ -200,6 +200,10 @@ def _ensure(session: Session, draft: Draft, raw: Frame, root: Path) -> Outcome |
         )
         return Outcome("working", f"{_words(draft.block.name)} is queued.")
     if job.state == "done":
+        # It may have ended after a job that was asked for later, or have been replaced by work
+        # on inputs that are gone again.
+        if products.is_replaced(session, job):
+            products.make_current(session, job)
         return None
     if job.state in LIVE_STATES:
         return Outcome("working", f"{_words(job.block)} is {job.state}.")

@@ -14,6 +14,7 @@ import traceback
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from goodman_live.pipeline.core.errors import GoodmanError
@@ -99,6 +100,7 @@ def _unexpected(error: BaseException) -> str:
     return f"Unexpected {type(error).__name__}: {error}"
 
 
+@cache
 def versions() -> dict[str, str]:
     """Return the versions of what shapes numbers."""
     found = {"python": platform.python_version()}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from sqlalchemy import select
 
 from goodman_live.hub.accounts.models import utc_now
 from goodman_live.pipeline.simulate.instrument import Region, setup
@@ -39,7 +40,7 @@ from goodman_live.server_extension.engine.profile import DaskProfile
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-ODD = ("works", "dies", "sleeps", "raises")
+ODD = ("works", "dies", "sleeps", "raises", "waits")
 
 
 class Site:
@@ -68,11 +69,11 @@ class Site:
             session.flush()
             return frame.id
 
-    async def start(self) -> Engine:
+    async def start(self, workers: int = 1) -> Engine:
         settings = EngineSettings(
             (self.folder / "raw",), self.folder / "products", self.folder / "work", watch=False
         )
-        profile = DaskProfile(kind="local", workers=1)
+        profile = DaskProfile(kind="local", workers=workers)
         self.engine = Engine(self.catalogue, settings, profile=profile)
         await self.engine.start()
         return self.engine
@@ -82,6 +83,11 @@ class Site:
             job = session.get(Job, job_id)
             assert job.log is not None
             return job
+
+    def current_jobs(self) -> list[int | None]:
+        with self.catalogue.read() as session:
+            current = select(Frame.job_id).where(Frame.data_type == 2, Frame.is_current)
+            return list(session.scalars(current))
 
     async def until_written(self, mark: Path) -> None:
         for _ in range(1200):

@@ -38,3 +38,13 @@ def sleeps(raw, *, out_dir, suffix, **_):
 
 def raises(raw, **_):
     raise NoTargetError(f"{raw.name} is empty.", remedy="Place an aperture.")
+
+
+def waits(raw, *, out_dir, suffix, settings, **_):
+    """Go on when the file named after its setting is there: the test decides who ends first."""
+    mark = raw.with_suffix(f".{settings.max_targets}")
+    raw.with_suffix(f".{settings.max_targets}.begun").write_text("begun")
+    until = time.monotonic() + 120
+    while not mark.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    return _write("waits", raw, out_dir, suffix)

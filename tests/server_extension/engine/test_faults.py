@@ -95,6 +95,27 @@ async def test_a_service_that_ended_goes_on_where_it_was(site):
         await site.engine.stop()
 
 
+async def test_what_was_asked_for_last_is_current_whichever_ends_last(site):
+    await site.start(workers=2)
+    try:
+        frame = site.add_frame("a.fits")
+        jobs = [
+            await site.engine.submit("waits", frame, overrides={"max_targets": n}) for n in (1, 2)
+        ]
+        raw = site.folder / "raw"
+        for number in (1, 2):
+            await site.until_written(raw / f"a.{number}.begun")
+        for number, job in ((2, jobs[1]), (1, jobs[0])):
+            (raw / f"a.{number}").touch()
+            await site.until(job.id, "done")
+        assert site.current_jobs() == [jobs[1].id]
+        # Asked for anew it is the latest wish, without another run.
+        again = await site.engine.submit("waits", frame, overrides={"max_targets": 1})
+        assert (again.id, site.current_jobs()) == (jobs[0].id, [jobs[0].id])
+    finally:
+        await site.engine.stop()
+
+
 async def test_a_running_job_is_cancelled_with_its_worker(live):
     job = await live.engine.submit("sleeps", live.add_frame("a.fits"))
     mark = live.folder / "raw" / "a.pid"
