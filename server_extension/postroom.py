@@ -11,6 +11,7 @@ from goodman_live.hub.mail.postman import Postman
 from goodman_live.hub.mail.queue import forget_old, is_due
 from goodman_live.hub.mail.transport import make_mailer
 from goodman_live.server_extension.catalogue.activity import LogEntry
+from goodman_live.server_extension.happenings import gather, something_happened, tell
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -38,7 +39,8 @@ class PostRoom:
 
     def __init__(self, catalogue: Catalogue, settings: MailSettings) -> None:
         self._catalogue = catalogue
-        self._postman = Postman(make_mailer(settings), settings, catalogue.stepwise, report)
+        self._gather_s = settings.gather_s
+        self._postman = Postman(make_mailer(settings), settings, catalogue.stepwise, report, tell)
         self._thread = ThreadPoolExecutor(1, "goodman-mail")
         self._task: asyncio.Task[None] | None = None
 
@@ -65,6 +67,11 @@ class PostRoom:
             await asyncio.sleep(PERIOD_S)
 
     def _round(self) -> None:
+        with self._catalogue.read() as session:
+            happened = something_happened(session)
+        if happened:
+            with self._catalogue.write() as session:
+                gather(session, self._gather_s)
         with self._catalogue.read() as session:
             due = is_due(session)
         if due:

@@ -42,9 +42,9 @@ class Kind(StrEnum):
     NOTICE = "notice"
     """Words of the staff."""
     FAILED = "failed"
-    """A job that the user asked for failed."""
+    """Jobs of the user's proposals that failed, gathered."""
     PRODUCT = "product"
-    """A job that the user asked for is done."""
+    """New products of the user's proposals, gathered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def write_letter(kind: Kind, name: str, values: Mapping[str, Any], link: str = "
         How the reader is addressed.
     values : mapping
         ``proposal`` for an invitation and an addition; ``subject`` and ``message`` for a notice;
-        ``file``, ``block`` and ``message`` for a job.
+        ``count``, ``summary`` and ``lines`` for what is gathered.
     link : str
         One-time link or page.
     """
@@ -95,10 +95,26 @@ def write_letter(kind: Kind, name: str, values: Mapping[str, Any], link: str = "
     if kind is Kind.NOTICE:
         paragraphs = tuple(re.split(r"\n\s*\n", words.get("message", "").strip()))
         return Letter(words.get("subject", ""), paragraphs, link)
-    what = f"{words.get('block', 'A job')} of {words.get('file', 'a file')}"
+    return _gathered(kind, hello, values, link)
+
+
+def _gathered(kind: Kind, hello: str, values: Mapping[str, Any], link: str) -> Letter:
+    """Return what a letter about several products or failures says."""
+    count, proposal = values.get("count", 0), values.get("proposal", "")
+    lines = "\n".join(_one_line(line) for line in values.get("lines", ()))
+    one = count == 1
     if kind is Kind.FAILED:
-        return Letter(f"Failed: {what}", (hello, f"{what} failed.", words["message"]), link)
-    return Letter(f"Done: {what}", (hello, f"{what} is done."), link)
+        subject = f"{count} {'job' if one else 'jobs'} of {proposal} failed"
+        first = f"{'This job' if one else 'These jobs'} of {proposal} failed:"
+    else:
+        subject = f"{count} new {'product' if one else 'products'} of {proposal}"
+        first = f"New in {proposal}: {values.get('summary', '')}."
+    choose = "You get this letter because you chose it; the page Account changes that."
+    return Letter(subject, (hello, first, lines, choose), link)
+
+
+def _one_line(text: object) -> str:
+    return _CONTROL.sub(" ", str(text))[:300]
 
 
 def check_subject(subject: str) -> str:
@@ -118,8 +134,17 @@ def check_subject(subject: str) -> str:
     return subject
 
 
-def make_message(letter: Letter, *, sender: str, recipient: str) -> EmailMessage:
+class NotWantedError(BadLetterError):
+    """A letter whose reader is gone, lost access or changed their mind: no fault of anybody's."""
+
+    code = "not_wanted"
+
+
+def make_message(letter: Letter, *, sender: str, recipient: str, number: str = "") -> EmailMessage:
     """Return the letter as a message with plain text and HTML.
+
+    With a `number` the message has the same id however often it is sent: a mail server that took
+    it before we could note it, and gets it again, tells its reader once.
 
     Raises
     ------
@@ -131,7 +156,8 @@ def make_message(letter: Letter, *, sender: str, recipient: str) -> EmailMessage
     message["To"] = _address(recipient)
     message["Subject"] = check_subject(letter.subject)
     message["Date"] = formatdate(localtime=False)
-    message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
+    domain = sender.rpartition("@")[2]
+    message["Message-ID"] = f"<goodman-{number}@{domain}>" if number else make_msgid(domain=domain)
     # Answering machines keep quiet.
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(_plain(letter))

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from goodman_live.hub.accounts import links
 from goodman_live.hub.accounts.links import Purpose
 from goodman_live.hub.accounts.models import User
-from goodman_live.hub.mail.letters import BadLetterError, Kind, make_message, write_letter
+from goodman_live.hub.accounts.proposals import member_soar_ids
+from goodman_live.hub.mail.letters import (
+    BadLetterError,
+    Kind,
+    NotWantedError,
+    make_message,
+    write_letter,
+)
 from goodman_live.hub.mail.queue import claim, note_failure, note_sent, wants
 from goodman_live.hub.mail.transport import MailError
 from goodman_live.pipeline.core.errors import GoodmanError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
     from email.message import EmailMessage
 
@@ -46,6 +53,8 @@ class Postman:
         Makes database sessions that may write.
     report : callable, optional
         Told of each letter that was not sent, with the reason, inside the transaction.
+    tell : callable, optional
+        Says what a gathered letter tells its reader now; None if there is nothing left to tell.
     """
 
     def __init__(
@@ -54,7 +63,9 @@ class Postman:
         settings: MailSettings,
         sessions: Callable[[], AbstractContextManager[Session]],
         report: Callable[[Session, OutgoingMail, str], None] | None = None,
+        tell: Callable[[Session, OutgoingMail, User], Mapping[str, Any] | None] | None = None,
     ) -> None:
+        self.tell = tell
         self.report = report
         self.mailer = mailer
         self.settings = settings
@@ -78,6 +89,10 @@ class Postman:
             # No transaction is open while the mail server takes its time.
             session.commit()
             self.mailer.send(message)
+        except NotWantedError as error:
+            log.info("Letter %s (%s) is not sent: %s", number, kind, error)
+            note_failure(session, letter, str(error), lasting=True)
+            return False
         except GoodmanError as error:
             lasting = isinstance(error, BadLetterError) or (
                 isinstance(error, MailError) and error.lasting
@@ -103,10 +118,33 @@ class Postman:
         user = session.get(User, letter.user_id)
         kind = Kind(letter.kind)
         if user is None or not wants(user, kind):
-            raise BadLetterError("Its reader is switched off or does not want it any more.")
+            raise NotWantedError("Its reader is switched off or does not want it any more.")
+        values = self._values(session, letter, user, kind)
         name = f"{user.first_name} {user.last_name}".strip()
-        written = write_letter(kind, name, letter.data, self._link(session, user, kind))
-        return make_message(written, sender=self.settings.sender, recipient=user.email)
+        written = write_letter(kind, name, values, self._link(session, user, kind))
+        return make_message(
+            written,
+            sender=self.settings.sender,
+            recipient=user.email,
+            number=f"{letter.id}-{letter.created:%Y%m%d%H%M%S%f}",
+        )
+
+    def _values(
+        self, session: Session, letter: OutgoingMail, user: User, kind: Kind
+    ) -> Mapping[str, Any]:
+        """Return what the letter may say to its reader now, who may have lost access since."""
+        soar_id = letter.data.get("proposal", "")
+        member = not soar_id or soar_id in member_soar_ids(session, user)
+        if kind is Kind.INVITATION:
+            return {**letter.data, "proposal": soar_id if member else ""}
+        if kind in {Kind.PRODUCT, Kind.FAILED}:
+            told = self.tell(session, letter, user) if member and self.tell else None
+            if told is None:
+                raise NotWantedError("There is nothing left that its reader may see.")
+            return told
+        if not member:
+            raise NotWantedError(f"Its reader is no longer a member of {soar_id}.")
+        return letter.data
 
     def _link(self, session: Session, user: User, kind: Kind) -> str:
         purpose = PURPOSES.get(kind)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 VARIABLES = (
     "GOODMAN_MAIL_FROM",
+    "GOODMAN_MAIL_GATHER_S",
     "GOODMAN_PUBLIC_URL",
     "GOODMAN_SMTP_CA_FILE",
     "GOODMAN_SMTP_HOST",
@@ -25,6 +26,7 @@ VARIABLES = (
     "GOODMAN_SMTP_USER",
 )
 """Every variable that is read here."""
+GATHER_S = 600.0
 FROM = "goodman-live@localhost"
 """Sender where none is set."""
 
@@ -68,6 +70,8 @@ class MailSettings:
     """Name at the SMTP server; empty for no authentication."""
     password_file: Path | None = None
     """File with the password; a file can be kept from other accounts, a variable cannot."""
+    gather_s: float = GATHER_S
+    """Seconds for which letters about products and failures wait for more of the same."""
     ca_file: Path | None = None
     """Certificates to trust besides the system's."""
 
@@ -107,6 +111,7 @@ def mail_settings(environ: Mapping[str, str] | None = None) -> MailSettings:
         security=security,
         user=user,
         password_file=Path(password_file) if password_file else None,
+        gather_s=_seconds(environ.get("GOODMAN_MAIL_GATHER_S", "")),
         ca_file=Path(ca_file) if ca_file else None,
     )
 
@@ -120,6 +125,17 @@ def _security(text: str) -> Security:
             remedy=f"One of {', '.join(Security)}.",
             field="GOODMAN_SMTP_SECURITY",
         ) from None
+
+
+def _seconds(text: str) -> float:
+    if not text:
+        return GATHER_S
+    if not text.isascii() or not text.isdigit() or int(text) > 86_400:
+        raise MailSettingError(
+            f"GOODMAN_MAIL_GATHER_S={text!r} is no number of seconds up to a day.",
+            field="GOODMAN_MAIL_GATHER_S",
+        )
+    return float(text)
 
 
 def _port(text: str, security: Security) -> int:

@@ -53,7 +53,7 @@ def test_an_address_is_one_address(address):
 def test_whatever_is_typed_the_headers_are_ours(subject, body, name):
     letters = [
         write_letter(Kind.NOTICE, "", {"subject": subject, "message": body}),
-        write_letter(Kind.FAILED, name, {"file": "a.fits", "block": "reduce", "message": body}),
+        write_letter(Kind.FAILED, name, {"proposal": subject, "count": 1, "lines": [body]}),
     ]
     for letter in letters:
         try:
@@ -76,7 +76,7 @@ def test_words_of_people_are_text_and_not_markup():
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_every_kind_can_be_written(kind):
-    values = {"proposal": "P", "subject": "S", "message": "M", "file": "f.fits", "block": "reduce"}
+    values = {"proposal": "P", "subject": "S", "message": "M", "count": 2, "lines": ["f.fits"]}
     letter = write_letter(kind, "Sam Ñ", values, "http://h/x")
     got = as_read(make_message(letter, sender="l@example.org", recipient="sam@example.org"))
     assert got["Subject"]
