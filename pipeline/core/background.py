@@ -26,6 +26,8 @@ LONGEST = 160.0
 """Longest automatic zone in unbinned rows, unless the source is wide."""
 CLIP = 4.5
 """Pixels further off than this many standard deviations are left out."""
+SAMPLE = 40
+"""Rows from which a first level and scatter are taken."""
 Zones = tuple[tuple[float, float], ...]
 """Zones as (lower, upper) rows relative to the trace, binned."""
 
@@ -133,27 +135,29 @@ def _line(
     good: NDArray[np.bool_],
     zones: Zones,
 ) -> Background:
-    count = good.sum(axis=0)
-    variance = _mean(strip.variance, good, count)
-    level = np.nan_to_num(bn.nanmedian(np.where(good, rest, np.nan), axis=0))
+    variance = _mean(strip.variance, good)
+    # A sample of rows starts the search for outliers; all rows make the line.
+    pick = slice(None, None, max(good.shape[0] // SAMPLE, 1))
+    part, there = rest[pick], good[pick]
+    level = np.nan_to_num(bn.nanmedian(np.where(there, part, np.nan), axis=0))
+    # The noise may exceed the photons' (residuals of sky lines), never fall below it.
+    off = np.where(there, np.abs(part - level), np.nan)
+    limit = CLIP * np.maximum(np.sqrt(variance), 1.4826 * np.nan_to_num(bn.nanmedian(off, axis=0)))
     slope = np.zeros_like(level)
-    for _ in range(3):
-        # The noise may exceed the photons' (residuals of sky lines), never fall below it.
-        off = np.abs(rest - level - slope * strip.offset)
-        typical = 1.4826 * np.nan_to_num(bn.nanmedian(np.where(good, off, np.nan), axis=0))
-        limit = CLIP * np.maximum(np.sqrt(variance), typical)
-        keep = good & (off <= limit)
+    for _ in range(2):
+        line = rest - level
+        if slope.any():
+            line -= slope * strip.offset
+        keep = good & (np.abs(line) <= limit)
         level, slope, spread = _least_squares(strip.offset, rest, keep)
-    count = keep.sum(axis=0)
-    variance = _mean(strip.variance, keep, count)
-    variance = np.where(count > 0, variance, _mean(strip.variance, strip.good, strip.good.sum(0)))
+    variance = _mean(strip.variance, keep)
+    variance = np.where(keep.any(axis=0), variance, _mean(strip.variance, strip.good))
     return Background(level, slope, variance * spread, variance, zones)
 
 
-def _mean(
-    values: NDArray[np.float64], keep: NDArray[np.bool_], count: NDArray[np.int_]
-) -> NDArray[np.float64]:
-    return np.asarray(np.where(keep, values, 0.0).sum(axis=0) / np.maximum(count, 1))
+def _mean(values: NDArray[np.float64], keep: NDArray[np.bool_]) -> NDArray[np.float64]:
+    total = np.einsum("yx,yx->x", values, keep)
+    return np.asarray(total / np.maximum(keep.sum(axis=0), 1))
 
 
 def _least_squares(
@@ -164,12 +168,13 @@ def _least_squares(
     A slope is fitted only where both sides of the target hold at least a fifth of the pixels:
     elsewhere it would extrapolate noise.
     """
-    n = keep.sum(axis=0).astype(float)
-    above = (keep & (y > 0)).sum(axis=0)
+    one = keep.astype(float)
+    n = one.sum(axis=0)
+    above = np.einsum("yx,yx->x", one, y > 0)
     both = (np.minimum(above, n - above) >= 0.2 * n) & (n >= 6)
-    held = np.where(keep, value, 0.0)
-    s1, s2 = np.where(keep, y, 0.0).sum(axis=0), np.where(keep, y**2, 0.0).sum(axis=0)
-    v0, v1 = held.sum(axis=0), (held * y).sum(axis=0)
+    arm = one * y
+    s1, s2 = arm.sum(axis=0), np.einsum("yx,yx->x", arm, y)
+    v0, v1 = np.einsum("yx,yx->x", one, value), np.einsum("yx,yx->x", arm, value)
     determinant = np.where(both, n * s2 - s1**2, 1.0)
     slope = np.where(both, (n * v1 - s1 * v0) / determinant, 0.0)
     safe = np.maximum(n, 1)

@@ -128,7 +128,7 @@ def _column_weights(
     One weight for all rows of a column keeps the profile's shape true; where residuals of sky
     lines scatter by more than the photons explain, the scatter counts.
     """
-    pick = slice(None, None, max(rest.shape[0] // 200, 1))
+    pick = slice(None, None, max(rest.shape[0] // 100, 1))
     part = np.where(good[pick], rest[pick], np.float32(np.nan))
     stated = bn.nanmedian(np.where(good[pick], variance[pick], np.float32(np.nan)), axis=0)
     centre = bn.nanmedian(part, axis=0)

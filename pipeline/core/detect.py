@@ -14,6 +14,9 @@ from goodman_live.pipeline.core.profile import gaussian
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+FEW = 8
+"""Profiles up to which every digit counts."""
+
 
 def significance(
     profile: NDArray[np.float64], weight: NDArray[np.float64], fwhm: float
@@ -38,11 +41,13 @@ def significance(
         less than half of the source is covered.
     """
     n = profile.shape[1]
-    size, kernels = _kernels(n, round(fwhm, 2))
-    power = fft.rfft(weight, size, axis=1)
-    signal = fft.rfft(weight * profile, size, axis=1)
+    # Many pieces are looked over in single precision; few, and the brightest, in double.
+    kind = np.float32 if profile.shape[0] > FEW else np.float64
+    size, kernels = _kernels(n, round(fwhm, 2), kind)
+    power = fft.rfft(weight.astype(kind), size, axis=1)
+    signal = fft.rfft((weight * profile).astype(kind), size, axis=1)
 
-    def correlate(spectrum: NDArray[np.complex128], kernel: int) -> NDArray[np.float64]:
+    def correlate(spectrum: NDArray[np.complexfloating], kernel: int) -> NDArray[np.floating]:
         return np.asarray(fft.irfft(spectrum * kernels[kernel], size, axis=1)[:, :n])
 
     a11, ak1 = correlate(power, 0), correlate(power, 1)
@@ -54,11 +59,13 @@ def significance(
     full = akk.max(axis=1, keepdims=True)
     covered = own > np.maximum(0.35 * np.median(akk, axis=1, keepdims=True), 0.02 * full)
     top = akd - ak1 * a1d / a11
-    return np.where(covered, top / np.sqrt(np.where(covered, own, 1.0)), 0.0)
+    return np.where(covered, top / np.sqrt(np.where(covered, own, 1.0)), 0.0).astype(float)
 
 
-@lru_cache(maxsize=32)
-def _kernels(n: int, fwhm: float) -> tuple[int, tuple[NDArray[np.complex128], ...]]:
+@lru_cache(maxsize=64)
+def _kernels(
+    n: int, fwhm: float, kind: type[np.floating]
+) -> tuple[int, tuple[NDArray[np.complexfloating], ...]]:
     """Return the FFT size and the transforms of box, source and squared source."""
     reach = int(np.ceil(max(5 * fwhm, 8)))
     offset = np.arange(-reach, reach + 1)
@@ -66,7 +73,7 @@ def _kernels(n: int, fwhm: float) -> tuple[int, tuple[NDArray[np.complex128], ..
     size = fft.next_fast_len(n + 2 * reach + 1, real=True)
     transforms = []
     for kernel in (np.ones_like(source), source, source**2):
-        padded = np.zeros(size)
+        padded = np.zeros(size, dtype=kind)
         padded[offset] = kernel  # negative offsets wrap around, as the transform expects
         transforms.append(fft.rfft(padded))
     return size, tuple(transforms)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from goodman_live.pipeline.core.frame import Frame
 
-SAMPLE = 160
+SAMPLE = 80
 """Rows, and columns, from which medians are taken."""
 SMOOTH = 31
 """Columns over which the response is smoothed."""

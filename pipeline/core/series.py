@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import bottleneck as bn
 import numpy as np
 from numpy.polynomial import legendre
 
@@ -61,7 +62,7 @@ def fit_series(
     best = _choose(fits, int(keep.sum()))
     for _ in range(6):
         off = np.abs(value - best(u)) / sigma
-        scatter = max(1.0, 1.4826 * float(np.median(off[best.keep])))
+        scatter = max(1.0, 1.4826 * float(bn.median(off[best.keep])))
         fresh = np.isfinite(off) & (off < CLIP * scatter)
         if fresh.sum() < max(lowest + 2, 0.4 * keep.sum()) or np.array_equal(fresh, best.keep):
             break
@@ -97,7 +98,7 @@ def _fit(
         normal = weighted @ design + ridge
         solution = np.asarray(np.linalg.solve(normal, weighted @ target), float)
         off = np.abs(target - design @ solution)
-        scatter = max(1.4826 * float(np.median(off)) if off.size else 1.0, 1e-9)
+        scatter = max(1.4826 * float(bn.median(off)) if off.size else 1.0, 1e-9)
         weight = 1 / (1 + (off / (3 * scatter)) ** 2)
     q, _ = np.linalg.qr(design * np.sqrt(weight)[:, None])
     hat = np.clip((q**2).sum(axis=1), 0, 0.98)

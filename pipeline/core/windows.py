@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from goodman_live.pipeline.core.blocks import Blocks
@@ -81,55 +83,61 @@ def stack(
         Whether the sources' own photon noise counts. Without it a bright source stands highest
         at its centre; with it, its wings seem better measured than its core.
     """
-    stacker = _Stacker(blocks, shift)
-    rows = [stacker.piece(piece) for piece in chosen]
-    signal = np.stack([r[0] for r in rows])
-    weight = np.stack([r[1] for r in rows])
-    noise = np.stack([r[2] for r in rows]) if photons else weight
+    stacker = _Stacker(blocks, shift, 3 if photons else 2)
+    sums = np.empty((3 if photons else 2, len(chosen), blocks.signal.shape[1]))
+    for key in {(piece.slope, piece.template) for piece in chosen}:
+        same = [i for i, p in enumerate(chosen) if (p.slope, p.template) == key]
+        sums[:, same] = stacker.pieces([chosen[i] for i in same])
+    signal, weight, noise = sums if photons else (*sums, sums[1])
     used = (weight > 0) & (noise > 0)
     profile = np.where(used, signal / np.where(used, weight, 1), 0.0)
-    inverse = np.where(used, weight**2 / np.where(used, noise, 1), 0.0)
+    inverse = np.where(used, weight**2 / np.where(used, noise, 1), 0.0) if photons else weight
     return profile, inverse
 
 
 class _Stacker:
-    """Sums over blocks by differences of running sums, one set for each leaning line."""
+    """Sums over blocks by differences of running sums along one leaning line."""
 
-    def __init__(self, blocks: Blocks, shift: NDArray[np.float64] | None) -> None:
-        self.blocks = blocks
+    def __init__(self, blocks: Blocks, shift: NDArray[np.float64] | None, arrays: int) -> None:
+        self.blocks, self.arrays = blocks, arrays
         self.middle = blocks.columns.mean()
         self.base = np.zeros(blocks.columns.size) if shift is None else shift
-        self.sums: dict[tuple[float, str], tuple[NDArray[np.float64], ...]] = {}
 
-    def piece(self, piece: Piece) -> tuple[NDArray[np.float64], ...]:
-        key = (piece.slope, piece.template)
-        if key not in self.sums:
-            self.sums[key] = self.running(*key)
-        first, last = piece.first, piece.last
-        centre = (self.blocks.columns[first] + self.blocks.columns[last - 1]) / 2
+    def pieces(self, chosen: Sequence[Piece]) -> NDArray[np.float64]:
+        """Return the sums of pieces of one slope and template, (arrays, pieces, rows)."""
+        first, last = np.array([p.first for p in chosen]), np.array([p.last for p in chosen])
+        slope, template = chosen[0].slope, chosen[0].template
+        if len(chosen) == 1:
+            sums = np.stack(
+                [a[first[0] : last[0]].sum(axis=0)[None] for a in self.moved(slope, template)]
+            )
+        else:
+            running = []
+            for array in self.moved(slope, template):
+                total = np.zeros((array.shape[0] + 1, array.shape[1]))
+                np.cumsum(array, axis=0, out=total[1:])
+                running.append(total[last] - total[first])
+            sums = np.stack(running)
+        columns = self.blocks.columns
         # A piece's profile refers to its own middle, wherever the line passes there.
-        back = round(piece.slope * (centre - self.middle))
-        sums = [s[last] - s[first] for s in self.sums[key]]
-        return tuple(np.roll(s, back) for s in sums) if back else tuple(sums)
+        back = np.rint(slope * ((columns[first] + columns[last - 1]) / 2 - self.middle))
+        if back.any():
+            rows = np.arange(sums.shape[2])
+            index = (rows - back.astype(int)[:, None]) % rows.size
+            sums = np.take_along_axis(sums, index[None], axis=2)
+        return np.asarray(sums)
 
-    def running(self, slope: float, template: str) -> tuple[NDArray[np.float64], ...]:
+    def moved(self, slope: float, template: str) -> list[NDArray[np.floating]]:
+        """Return the blocks moved back onto a line, times the spectrum that is assumed."""
         blocks = self.blocks
-        signal = blocks.lines if template == "line" else blocks.signal
-        spectrum = (
-            blocks.sky / blocks.sky.mean() if template == "sky" else np.ones_like(blocks.sky)
-        )
         move = np.rint(self.base + slope * (blocks.columns - self.middle)).astype(int)
-        out = []
-        for array, factor in (
-            (signal, spectrum),
-            (blocks.weight, spectrum**2),
-            (blocks.noise, spectrum**2),
-        ):
-            moved = _shifted(array, move) * factor[:, None].astype(np.float32)
-            sums = np.zeros((array.shape[0] + 1, array.shape[1]))
-            np.cumsum(moved, axis=0, out=sums[1:])
-            out.append(sums)
-        return tuple(out)
+        signal = blocks.lines if template == "line" else blocks.signal
+        arrays = [_shifted(a, move) for a in (signal, blocks.weight, blocks.noise)[: self.arrays]]
+        if template != "sky":
+            return list(arrays)
+        spectrum = (blocks.sky / blocks.sky.mean()).astype(np.float32)[:, None]
+        factors = (spectrum, spectrum**2, spectrum**2)
+        return [a * f for a, f in zip(arrays, factors, strict=False)]
 
 
 def _shifted(array: NDArray[np.float32], move: NDArray[np.int_]) -> NDArray[np.float32]:
