@@ -1,6 +1,4 @@
-"""The components that the pages beside Data are built of, as traits. How each is drawn is in
-``static/``.
-"""
+"""Components of the pages beside Data, as traits. How each is drawn is in ``static/``."""
 
 from __future__ import annotations
 
@@ -52,7 +50,7 @@ class Rows(Component):
     """A table.
 
     A column has ``key label`` and may name the ordering that it ``sort``s by, the key of a row
-    that holds its ``link`` or its ``tone``, and a ``kind`` (mono, short). A row has a ``key``,
+    that holds its ``link`` or its ``tone``, and a ``kind`` (mono, file). A row has a ``key``,
     a ``name`` for screen readers, its cells, and may have ``actions`` and ``more`` to unfold.
 
     Sends ``filters sort page act pick tool column``.
@@ -67,7 +65,7 @@ class Rows(Component):
     rows = t.List(t.Dict()).tag(sync=True)
     ordering = t.Unicode("").tag(sync=True)
     selectable = t.Bool(default_value=False).tag(sync=True)
-    picked = t.List().tag(sync=True)
+    picked: t.List[int] = t.List().tag(sync=True)
     tools = t.List(t.Dict()).tag(sync=True)
     message = t.Unicode("Loading…").tag(sync=True)
     state = t.Unicode("loading").tag(sync=True)
@@ -125,3 +123,18 @@ class Secret(Component):
 
     _esm = script("secret")
     token = t.Unicode("").tag(sync=True)
+
+
+class Saver(Component):
+    """Hands the reader a text file; ``__ORIGIN__`` becomes the address of the page's host."""
+
+    _esm = script("save")
+    name = t.Unicode("").tag(sync=True)
+    text = t.Unicode("").tag(sync=True)
+    serial = t.Int(0).tag(sync=True)
+
+    def hand(self, name: str, text: str) -> None:
+        """Let the browser save a file."""
+        with self.hold_sync():
+            self.name, self.text = name, text
+            self.serial += 1

@@ -102,20 +102,3 @@ class ColourBar(Component):
 
     _esm = script("bar")
     bar = t.Dict().tag(sync=True)
-
-
-class Table(Component):
-    """A table with filters and pages; sends ``filters`` (name to text) and ``page`` (number).
-
-    A row with a number ``file`` links to that file on the Data page.
-    """
-
-    _esm = script("table")
-    title = t.Unicode("").tag(sync=True)
-    fields = t.List(t.Dict()).tag(sync=True)
-    columns = t.List(t.Dict()).tag(sync=True)
-    rows = t.List(t.Dict()).tag(sync=True)
-    message = t.Unicode("Loading…").tag(sync=True)
-    page = t.Int(1).tag(sync=True)
-    pages = t.Int(1).tag(sync=True)
-    count = t.Int(0).tag(sync=True)

@@ -259,6 +259,16 @@ def stamp(text: str) -> str:
     return text.replace("T", " ")[:19] + " UTC" if text else ""
 
 
+def block(name: str) -> str:
+    """Return what a block is called on a page."""
+    return _BLOCKS.get(name, name.replace("_", " ").capitalize())
+
+
+def night(text: str) -> str:
+    """Return the date of a night, YYYYMMDD, as ``2026-08-15``."""
+    return f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 and text.isdecimal() else text
+
+
 def _fact(name: str, value: Any) -> dict[str, Any] | None:
     return {"name": name, "value": str(value), "tone": "plain"} if value else None
 

@@ -6,7 +6,7 @@ function s(tag, attributes, ...children) {
   node.append(...children.flat(2).filter((child) => child !== null && child !== undefined));
   return node;
 }
-const W = 420, H = 150, LEFT = 46, RIGHT = 10, TOP = 10, BOTTOM = 24;
+const W = 420, H = 150, LEFT = 58, RIGHT = 10, TOP = 10, BOTTOM = 24;
 const short = (value) => Number(value.toPrecision(4)).toLocaleString("en", { maximumSignificantDigits: 4 });
 
 function axes(low, high, left, right) {

@@ -84,7 +84,7 @@ function render({ model, el }) {
     const href = column.link ? safe(row[column.link]) : null;
     const tone = column.tone && row[column.tone] ? "gl-" + row[column.tone] : "";
     const kind = column.kind ? " gl-cell-" + column.kind : "";
-    return h("td", { class: (tone + kind).trim() || null, title: column.kind === "short" ? text : null, "data-label": column.label },
+    return h("td", { class: (tone + kind).trim() || null, title: column.kind === "file" ? text : null, "data-label": column.label },
       href ? h("a", { href }, text) : text);
   }
   function drawHead() {

@@ -21,7 +21,7 @@ function render({ model, el }) {
         "data-section": one.key, onclick: () => pick(one.key),
       }, one.label, Number.isInteger(one.count) ? h("span", { class: "gl-count" }, one.count.toLocaleString("en")) : null);
     }));
-    bar.hidden = model.get("sections").length < 2;
+    el.hidden = model.get("sections").length < 2;
     if (focused) bar.querySelector('[aria-selected="true"]')?.focus();
   });
 }

@@ -1,0 +1,230 @@
+"""Semesters and partners, for staff; a whole semester from a CSV file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as w
+
+from goodman_live.widgets.client.errors import ClientError
+from goodman_live.widgets.components.blocks import Rows
+from goodman_live.widgets.pages import forms
+from goodman_live.widgets.pages.listing import column
+
+if TYPE_CHECKING:
+    from goodman_live.widgets.client.core import AsyncClient
+    from goodman_live.widgets.pages.shell import Shell
+
+
+class _Entries:
+    """A short list with a form to add to it."""
+
+    name = ""
+    """Of the list in the API."""
+    kind = ""
+    """What one entry is called."""
+
+    def __init__(self, shell: Shell, client: AsyncClient) -> None:
+        self._shell = shell
+        self._client = client
+        self.table = Rows(title=self.name.capitalize(), columns=self.columns())
+        self.table.when("act", self._act)
+        self.form = forms.BoundForm(
+            shell,
+            self._press,
+            title=f"Add a {self.kind}",
+            groups=[{"label": "", "fields": self.fields()}],
+            buttons=[forms.button("add", f"Add {self.kind}", main=True)],
+        )
+        self.widget = w.VBox([self.table, self.form.widget])
+
+    def columns(self) -> list[dict[str, Any]]:
+        """Return the columns of the table."""
+        raise NotImplementedError
+
+    def fields(self) -> list[dict[str, Any]]:
+        """Return the fields of the form."""
+        raise NotImplementedError
+
+    def row(self, one: dict[str, Any]) -> dict[str, Any]:
+        """Return an entry as a row."""
+        raise NotImplementedError
+
+    def given(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return what is sent for a new entry."""
+        raise NotImplementedError
+
+    def open(self) -> None:
+        """Read the list."""
+        self._shell.tasks.start(self.name, self._read())
+
+    async def _read(self) -> None:
+        rows = [self.row(one) for one in await self._client.listed(self.name)]
+        with self.table.hold_sync():
+            self.table.rows, self.table.count = rows, len(rows)
+            self.table.message = "" if rows else "The list is empty."
+            self.table.state = "ready" if rows else "empty"
+
+    def _drop(self, one: dict[str, Any], used: int, what: str) -> dict[str, Any]:
+        reason = f"{used} {what} belong to it." if used else ""
+        confirm = f"Take {one['name']} off the list?"
+        return {
+            "key": "drop",
+            "label": "Remove",
+            "danger": True,
+            "reason": reason,
+            "confirm": confirm,
+        }
+
+    def _act(self, what: Any) -> None:
+        if (
+            isinstance(what, dict)
+            and what.get("key") == "drop"
+            and isinstance(what.get("row"), int)
+        ):
+            self._shell.tasks.start(f"drop {self.name}", self._take_off(what["row"]))
+
+    async def _take_off(self, number: int) -> None:
+        try:
+            gone = await self._client.take_off(self.name, number)
+            self.form.say(f"{gone['name']} was removed.", "good")
+        except ClientError as error:
+            self.form.say(str(error), "bad")
+        await self._read()
+
+    async def _press(self, _: str, values: dict[str, Any]) -> str:
+        given = self.given(values)
+        await self._client.add_to(self.name, **given)
+        self.form.fill(**dict.fromkeys(values, ""))
+        await self._read()
+        return f"{given['name']} was added."
+
+
+class Partners(_Entries):
+    """The institutions that hold observing time."""
+
+    name = "partners"
+    kind = "partner"
+
+    def columns(self) -> list[dict[str, Any]]:
+        """Return the columns of the table."""
+        return [column("label", "Partner"), column("users", "Accounts"), column("actions", "")]
+
+    def fields(self) -> list[dict[str, Any]]:
+        """Return the fields of the form."""
+        return [forms.text("name", "Name", required=True, most=80)]
+
+    def row(self, one: dict[str, Any]) -> dict[str, Any]:
+        """Return a partner as a row."""
+        same = {"key": one["id"], "name": one["name"], "label": one["name"], "users": one["users"]}
+        return same | {"actions": [self._drop(one, one["users"], "accounts")]}
+
+    def given(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return what is sent for a new partner."""
+        return {"name": str(values["name"]).strip()}
+
+
+class Semesters(_Entries):
+    """The observing semesters, and the import of a whole one."""
+
+    name = "semesters"
+    kind = "semester"
+
+    def __init__(self, shell: Shell, client: AsyncClient) -> None:
+        super().__init__(shell, client)
+        self.importer = forms.BoundForm(
+            shell,
+            self._import,
+            title="Import a semester",
+            intro="One line is one proposal. The first line names the columns, as docs/operator.md"
+            " lists them. Nothing is taken away, and the same file twice changes nothing.",
+            groups=[{"label": "", "fields": [forms.area("csv", "CSV", rows=8, required=True)]}],
+            buttons=[
+                forms.button("try", "Say what it would do", main=True),
+                forms.button(
+                    "apply",
+                    "Import",
+                    confirm="Make these proposals and accounts, and send the letters?",
+                ),
+            ],
+        )
+        self.report = Rows(
+            title="What the file does",
+            columns=[
+                column("line", "Line"),
+                column("soar_id", "SOAR ID"),
+                column("text", "What", tone="tone_of"),
+            ],
+            message="",
+        )
+        self.widget.children = (self.table, self.form.widget, self.importer.widget)
+
+    def columns(self) -> list[dict[str, Any]]:
+        """Return the columns of the table."""
+        return [
+            column("label", "Semester"),
+            column("first", "First night", kind="mono"),
+            column("last", "Last night", kind="mono"),
+            column("proposals", "Proposals"),
+            column("now", "", tone="tone_of"),
+            column("actions", ""),
+        ]
+
+    def fields(self) -> list[dict[str, Any]]:
+        """Return the fields of the form."""
+        usual = "Empty for the usual one."
+        return [
+            forms.text("name", "Name", required=True, most=16, hint="2028A"),
+            {"key": "first_night", "label": "First night", "kind": "date", "help": usual},
+            {"key": "last_night", "label": "Last night", "kind": "date", "help": usual},
+        ]
+
+    def row(self, one: dict[str, Any]) -> dict[str, Any]:
+        """Return a semester as a row."""
+        return {
+            "key": one["id"],
+            "name": one["name"],
+            "label": one["name"],
+            "first": one["first_night"],
+            "last": one["last_night"],
+            "proposals": one["proposals"],
+            "now": "present" if one["is_current"] else "",
+            "tone_of": "good" if one["is_current"] else "",
+            "actions": [self._drop(one, one["proposals"], "proposals")],
+        }
+
+    def given(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return what is sent for a new semester."""
+        nights = {name: values[name] for name in ("first_night", "last_night") if values.get(name)}
+        return {"name": str(values["name"]).strip(), **nights}
+
+    async def _import(self, key: str, values: dict[str, Any]) -> str:
+        found = await self._client.import_semester(str(values["csv"]), apply=key == "apply")
+        rows = []
+        for one in found["rows"]:
+            tone = "bad" if one["errors"] else "warn" if one["warnings"] else "good"
+            text = (
+                " ".join([*one["errors"], *one["warnings"], *one["changes"]])
+                or "All is there already."
+            )
+            rows.append(
+                {
+                    "key": one["line"],
+                    "name": one["soar_id"],
+                    "line": one["line"],
+                    "soar_id": one["soar_id"],
+                    "text": text,
+                    "tone_of": tone,
+                }
+            )
+        with self.report.hold_sync():
+            self.report.rows, self.report.count, self.report.state = rows, len(rows), "ready"
+        self.widget.children = (self.table, self.form.widget, self.importer.widget, self.report)
+        what = (
+            f"{found['new_proposals']} proposals, {found['new_users']} accounts,"
+            f" {found['letters']} letters"
+        )
+        await self._read()
+        if found["errors"]:
+            return f"Nothing was applied: {found['errors']} lines have errors."
+        return f"Imported: {what}." if found["applied"] else f"It would make {what}."

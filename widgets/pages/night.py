@@ -1,0 +1,252 @@
+"""Night: tonight at a glance, what is missing, how fast it went, how the instrument does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlencode
+
+import ipywidgets as w
+
+from goodman_live.widgets.client.address import find_address
+from goodman_live.widgets.client.core import AsyncClient
+from goodman_live.widgets.components.blocks import Figures, Place, Rows, Tiles
+from goodman_live.widgets.pages import forms, health, night_figures, words
+from goodman_live.widgets.pages.jobs import JobTable
+from goodman_live.widgets.pages.listing import column
+from goodman_live.widgets.pages.shell import Shell
+from goodman_live.widgets.pages.tasks import Soon
+
+if TYPE_CHECKING:
+    from goodman_live.widgets.client.errors import ClientError
+    from goodman_live.widgets.client.events import Event
+
+MOST_FRAMES = 500
+"""Frames of a night that are drawn by the hour."""
+TONES = {"failed": "bad", "waiting": "warn", "working": "info", "new": "info"}
+
+
+class NightPage:
+    """The page as one object: `widget` is what is shown.
+
+    Parameters
+    ----------
+    client : AsyncClient
+        To the service.
+    query : str
+        Of the address: ``night``, YYYYMMDD; the newest without.
+    """
+
+    def __init__(self, client: AsyncClient, query: str = "") -> None:
+        self._client = client
+        self.shell = Shell(client, on_event=self._heard, on_live=self._again)
+        self.place = Place()
+        asked = parse_qs(query).get("night", [""])[0]
+        self._night = asked if len(asked) == 8 and asked.isdecimal() else ""
+        self.head = Tiles(title="Night")
+        self.choose = forms.BoundForm(self.shell, self._press, self._choose)
+        self.choose.widget.add_class("gl-inline")
+        self.figures = Figures()
+        self.trends = Figures()
+        self.waiting = Rows(
+            title="Waiting or failed",
+            columns=[
+                column("name", "File", link="href", kind="mono"),
+                column("obstype", "Obstype"),
+                column("object", "Object"),
+                column("setup", "Set-up"),
+                column("state", "State", tone="tone_of"),
+                column("waits", "Waits for, or why it failed", tone="tone_of"),
+            ],
+        )
+        self.masters = Rows(
+            title="Masters of the night",
+            columns=[
+                column("name", "File", link="href", kind="mono"),
+                column("obstype", "Kind"),
+                column("setup", "Set-up"),
+                column("frames", "Frames"),
+                column("level", "Level (ADU)"),
+                column("noise", "Read noise (e-)"),
+            ],
+        )
+        self.jobs = JobTable(self.shell, client, title="What is being done")
+        top = w.HBox([self.head, self.choose.widget]).add_class("gl-nighthead")
+        self.shell.place(
+            self.place,
+            top,
+            self.figures,
+            self.waiting,
+            self.masters,
+            self.trends,
+            self.jobs.widget,
+        )
+        self.widget = self.shell.widget
+        self._soon = Soon(self._read, self._failed)
+        self._slow = Soon(self._read_trends, self._failed)
+
+    def begin(self) -> None:
+        """Read, and follow what happens."""
+        self.shell.begin()
+        self.shell.tasks.start("night", self._soon.run())
+        self.shell.tasks.start("trends", self._slow.run())
+        self.jobs.begin()
+        self._again()
+
+    def _heard(self, event: Event) -> None:
+        if event.kind.startswith(("frame.", "product.")):
+            self._soon.ask()
+        if event.kind.startswith("product."):
+            self._slow.ask()
+        if event.kind.startswith("job."):
+            self.jobs.ask()
+
+    def _again(self) -> None:
+        self._soon.ask()
+        self._slow.ask()
+        self.jobs.ask()
+
+    def _failed(self, error: ClientError) -> None:
+        self.shell.failed("night", error)
+
+    async def _press(self, _: str, values: dict[str, Any]) -> str:
+        await self._choose("night", values)
+        return ""
+
+    async def _choose(self, _: str, values: dict[str, Any]) -> None:
+        wanted = str(values.get("night") or "")
+        self._night = wanted if len(wanted) == 8 and wanted.isdecimal() else ""
+        self._again()
+
+    async def _read(self) -> None:
+        asked = {"night": self._night} if self._night else {}
+        answer = await self._client.night(**asked)
+        night = str(answer["night"] or "")
+        frames = await self._client.files(
+            night=night or "none", data_type="0", ordering="-start", page_size=MOST_FRAMES
+        )
+        made = await self._client.files(
+            night=night or "none",
+            data_type=["2", "3", "4", "5"],
+            current=True,
+            page_size=MOST_FRAMES,
+        )
+        queue = int((await self._client.status()).get("queue") or 0)
+        self._show(answer, night, queue)
+        latencies = night_figures.latencies(frames["results"], made["results"])
+        self.figures.figures = [
+            night_figures.by_hour(frames["results"], frames["count"]),
+            night_figures.by_state(answer["standing"]),
+            night_figures.latency(latencies),
+        ]
+        self.place.query = urlencode({"night": self._night} if self._night else {})
+
+    def _show(self, answer: dict[str, Any], night: str, queue: int) -> None:
+        standing = answer["standing"]
+        count = {
+            state: sum(one["count"] for one in standing if one["state"] == state)
+            for state in ("done", "waiting", "failed")
+        }
+        missing = night_figures.missing(answer["waiting"])
+        with self.head.hold_sync():
+            self.head.title = f"Night of {words.night(night)}" if night else "No night yet"
+            self.head.tiles = [
+                {"value": f"{answer['count']:,}", "label": "raw frames"},
+                {"value": f"{count['done']:,}", "label": "done", "tone": "good"},
+                {
+                    "value": f"{count['waiting']:,}",
+                    "label": "wait",
+                    "tone": "warn" if count["waiting"] else "",
+                },
+                {
+                    "value": f"{count['failed']:,}",
+                    "label": "failed",
+                    "tone": "bad" if count["failed"] else "",
+                },
+                {
+                    "value": f"{queue:,}",
+                    "label": "jobs waiting or running",
+                    "tone": "info" if queue else "",
+                },
+                {"value": f"{len(answer['masters']):,}", "label": "masters"},
+            ]
+            self.head.lines = missing or [
+                {"text": "No calibration is missing for the set-ups in use.", "tone": "good"}
+            ]
+        nights = [("", "newest night"), *((one, words.night(one)) for one in answer["nights"])]
+        self.choose.widget.groups = [
+            {"label": "", "fields": [forms.choice("night", "Night", nights)]}
+        ]
+        self.choose.fill(night=self._night)
+        _fill(
+            self.waiting,
+            [waiting_row(file) for file in answer["waiting"]],
+            "Nothing waits, nothing failed.",
+        )
+        _fill(
+            self.masters,
+            [master_row(file) for file in answer["masters"]],
+            "No master was made from this night's frames yet.",
+        )
+
+    async def _read_trends(self) -> None:
+        pages = await asyncio.gather(
+            *(
+                self._client.files(current=True, ordering="-start", page_size=200, **asked)
+                for asked in health.SOURCES
+            )
+        )
+        files = [file for page in pages for file in page["results"]]
+        self.trends.figures = health.trends(files)
+
+
+def _fill(table: Rows, rows: list[dict[str, Any]], empty: str) -> None:
+    with table.hold_sync():
+        table.rows, table.count = rows, len(rows)
+        table.message, table.state = ("", "ready") if rows else (empty, "empty")
+
+
+def setup(file: dict[str, Any]) -> str:
+    """Return the set-up of a file in a few words."""
+    parts = (file.get("camera"), file.get("wavmode"), file.get("slit"), file.get("binning"))
+    return " ".join(str(part) for part in parts if part and part not in {"NO_MASK", "IMAGING"})
+
+
+def waiting_row(file: dict[str, Any]) -> dict[str, Any]:
+    """Return a frame that waits or failed."""
+    return {
+        "key": file["id"],
+        "name": file["file_name"],
+        "href": f"data.ipynb?file={file['id']}",
+        "obstype": file.get("obstype", ""),
+        "object": file.get("object", ""),
+        "setup": setup(file),
+        "state": file.get("state", ""),
+        "waits": file.get("waits_for", ""),
+        "tone_of": TONES.get(str(file.get("state")), ""),
+    }
+
+
+def master_row(file: dict[str, Any]) -> dict[str, Any]:
+    """Return a master with its numbers."""
+    numbers = file.get("quality") or {}
+    level = numbers.get("bias_level_adu", numbers.get("flat_level_adu"))
+    noise = numbers.get("read_noise_e")
+    return {
+        "key": file["id"],
+        "name": file["file_name"],
+        "href": f"data.ipynb?file={file['id']}",
+        "obstype": str(file.get("kind") or file.get("obstype") or ""),
+        "setup": setup(file),
+        "frames": numbers.get("frames", ""),
+        "level": f"{level:,.1f}" if isinstance(level, float | int) else "",
+        "noise": f"{noise:.2f}" if isinstance(noise, float | int) else "",
+    }
+
+
+def show() -> w.Widget:
+    """Return the page for a notebook's cell, alive."""
+    page = NightPage(AsyncClient(find_address()), os.environ.get("QUERY_STRING", ""))
+    page.begin()
+    return page.widget
