@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy.ndimage import binary_dilation, label
+from scipy.special import ndtri
 
 from goodman_live.pipeline.core.dcr import find_dcr, parameters_for
 from goodman_live.pipeline.core.frame import Flag, Frame
-from goodman_live.pipeline.core.lacosmic import find_lacosmic, grow
+from goodman_live.pipeline.core.lacosmic import STEPS, find_lacosmic, grow
 from goodman_live.pipeline.core.patches import surroundings
-from goodman_live.pipeline.core.sharpness import LEAST_FWHM, excess_sigma, seeing
+from goodman_live.pipeline.core.sharpness import (
+    DIRECTIONS,
+    LEAST_FWHM,
+    excess_sigma,
+    local_floor,
+    seeing,
+)
 from goodman_live.pipeline.core.smooth import image_model, spectrum_model
 
 if TYPE_CHECKING:
@@ -42,8 +49,16 @@ _LEAST_SHARE = 1e-3
 """Least share of its own variance that a pixel keeps where the smooth one fails."""
 _PEAK_SIGMA = 4.0
 """Peak of an image that may be a hit; noise that passes this and the next is 0.005 per cent."""
+_PAIR_SIGMA = 4.7
+"""Sum of two neighbours that may be a hit, over its noise; noise passes it as rarely."""
+_HALF_SIGMA = 2.5
+"""Either of them."""
 _SHARP_SIGMA = 2.2
-"""Excess of a peak over what its neighbours allow."""
+"""Excess of a peak over what its neighbours allow, in a spectrum."""
+_LEAST_SHARP_SIGMA, _MOST_SHARP_SIGMA = 2.0, 4.0
+"""The same for images, where it depends on the number of peaks."""
+_FALSE_SHARE = 4e-5
+"""Share of the pixels of an image in which noise may make a star look sharp."""
 _PROFILE_ERROR = 0.05
 """Share of a peak by which pixels and profiles differ from the model of light."""
 _LARGE_SATURATED = 12
@@ -109,7 +124,8 @@ def clean_cosmics(frame: Frame, method: Method, *, camera: str, spectrum: bool) 
     quiet += wrong
     if method == "lacosmic":
         variance += wrong
-        mask = find_lacosmic(frame.data, model, variance, quiet=quiet, ignore=ignore)
+        steps = STEPS if spectrum else 0
+        mask = find_lacosmic(frame.data, model, variance, quiet=quiet, ignore=ignore, steps=steps)
     else:
         contrast = (frame.data - model) / np.sqrt(quiet)
         mask = find_dcr(contrast, parameters_for(camera, frame.window.xbin), ignore=ignore)
@@ -118,7 +134,7 @@ def clean_cosmics(frame: Frame, method: Method, *, camera: str, spectrum: bool) 
         optics = _Light.of(frame, residual, quiet, ~ignore, spectrum=spectrum)
         mask = optics.sharp_events(mask)
         if method == "lacosmic":
-            mask |= grow(optics.sharp(), residual, quiet, ~ignore)
+            mask = grow(mask | optics.sharp(), residual, quiet, ~ignore, falling=True)
     events = int(label(mask, np.ones((3, 3)))[1]) if mask.any() else 0
     return Cleaned(fill(frame, mask, model), mask, events)
 
@@ -134,6 +150,8 @@ class _Light:
     usable: NDArray[np.bool_]
     fwhm: tuple[float, float]
     """Least width of light, pixels (y, x)."""
+    limit: float
+    """Excess beyond which a pixel is sharper than light."""
 
     @classmethod
     def of(
@@ -151,19 +169,30 @@ class _Light:
         fwhm = least if spectrum else seeing(residual, quiet, usable, binning)
         own = np.maximum(frame.uncertainty**2, quiet)
         own += (np.float32(_PROFILE_ERROR) * np.maximum(residual, 0)) ** 2
-        return cls(residual, quiet, own, usable, fwhm)
+        limit = _SHARP_SIGMA if spectrum else _sharp_limit(residual / np.sqrt(quiet))
+        return cls(residual, quiet, own, usable, fwhm, limit)
 
     def significance(self, pixels: tuple[NDArray[np.intp], ...]) -> NDArray[np.float64]:
-        """Return by how many sigma pixels are sharper than light."""
-        return excess_sigma(self.residual, self.own, pixels, self.fwhm)
+        """Return by how many sigma pixels are sharper than light, by direction, shape (4, n)."""
+        floor = local_floor(self.residual, self.quiet, pixels)
+        return excess_sigma(self.residual, self.own, pixels, self.fwhm, floor)
 
     def sharp(self) -> NDArray[np.bool_]:
         """Return the pixels that stand out and are sharper than light."""
-        pixels = np.nonzero((self.residual > _PEAK_SIGMA * np.sqrt(self.quiet)) & self.usable)
-        core = np.zeros(self.residual.shape, bool)
-        if pixels[0].size:
-            chosen = self.significance(pixels) > _SHARP_SIGMA
-            core[pixels[0][chosen], pixels[1][chosen]] = True
+        signal = self.residual / np.sqrt(self.quiet)
+        signal[~self.usable] = 0
+        core = np.zeros(signal.shape, bool)
+        y, x = np.nonzero(signal > _PEAK_SIGMA)
+        if y.size:
+            chosen = self.significance((y, x)).max(axis=0) > self.limit
+            core[y[chosen], x[chosen]] = True
+        first, second, along = _pairs(signal)
+        if along.size:
+            both = self.significance(first) + self.significance(second)
+            both[along, np.arange(along.size)] = -np.inf  # a track is not narrow along itself
+            chosen = both.max(axis=0) > np.sqrt(2) * self.limit
+            for y, x in (first, second):
+                core[y[chosen], x[chosen]] = True
         return core
 
     def sharp_events(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -173,8 +202,41 @@ class _Light:
             return mask
         events, number = label(mask, np.ones((3, 3)))
         keep = np.zeros(number + 1, bool)
-        keep[events[pixels][self.significance(pixels) > _SHARP_SIGMA]] = True
+        keep[events[pixels][self.significance(pixels).max(axis=0) > self.limit]] = True
         return keep[events]
+
+
+def _sharp_limit(signal: NDArray[np.float32]) -> float:
+    """Return the excess that few of the peaks of an image reach by noise: more with more stars."""
+    inner = signal[1:-1, 1:-1]
+    y, x = np.nonzero(inner > _PEAK_SIGMA)
+    if y.size == 0:
+        return _LEAST_SHARP_SIGMA
+    highest = np.ones(y.size, bool)
+    for dy, dx in DIRECTIONS:
+        for sign in (-1, 1):
+            highest &= inner[y, x] >= signal[y + 1 + sign * dy, x + 1 + sign * dx]
+    # on a wide star noise makes several peaks, and pairs beside them
+    chances = len(DIRECTIONS) * max(int(highest.sum()), y.size // 8, 1)
+    share = _FALSE_SHARE * signal.size / chances
+    return float(np.clip(-ndtri(min(share, 0.5)), _LEAST_SHARP_SIGMA, _MOST_SHARP_SIGMA))
+
+
+def _pairs(
+    signal: NDArray[np.float32],
+) -> tuple[tuple[NDArray[np.intp], ...], tuple[NDArray[np.intp], ...], NDArray[np.intp]]:
+    """Return pairs of neighbours that stand out together: both places, and the direction."""
+    y, x = np.nonzero(signal > _HALF_SIGMA)
+    found = []
+    for number, (dy, dx) in enumerate(DIRECTIONS):
+        y2, x2 = y + dy, x + dx
+        inside = (y2 < signal.shape[0]) & (x2 >= 0) & (x2 < signal.shape[1])
+        one, two = (y[inside], x[inside]), (y2[inside], x2[inside])
+        other = signal[two]
+        pair = (other > _HALF_SIGMA) & (signal[one] + other > np.sqrt(2) * _PAIR_SIGMA)
+        found.append((*(a[pair] for a in (*one, *two)), np.full(int(pair.sum()), number)))
+    y1, x1, y2, x2, along = (np.concatenate(part) for part in zip(*found, strict=True))
+    return (y1, x1), (y2, x2), along
 
 
 def fill(frame: Frame, mask: NDArray[np.bool_], model: NDArray[np.float32]) -> Frame:

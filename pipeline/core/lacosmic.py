@@ -38,7 +38,7 @@ _MARGIN = 6
 """What the widest filters reach beyond a tile, pixels."""
 _BATCH_PIXELS = 2**19
 """Pixels of tiles, margins included, that are looked at together: bounds the memory."""
-_STEPS = 8
+STEPS = 8
 """Most steps that a hit may grow, pixels."""
 
 
@@ -51,6 +51,7 @@ def find_lacosmic(
     ignore: NDArray[np.bool_] | None = None,
     sigclip: float = SIGCLIP,
     objlim: float = OBJLIM,
+    steps: int = STEPS,
 ) -> NDArray[np.bool_]:
     """Find the pixels that cosmic rays hit.
 
@@ -68,6 +69,8 @@ def find_lacosmic(
         Pixels that are never hits: saturated, bad, without data.
     sigclip, objlim : float
         Limits of the algorithm.
+    steps : int
+        Most pixels that a core grows; 0 for the cores alone.
 
     Returns
     -------
@@ -101,7 +104,7 @@ def find_lacosmic(
         tiles.scatter(found, cores)
     # next to a dark column the Laplacian is high where the light is not
     cores &= bright & usable
-    return grow(cores, residual, quiet, usable)
+    return grow(cores, residual, quiet, usable, steps=steps)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,7 +176,8 @@ def grow(
     usable: NDArray[np.bool_],
     *,
     threshold: float = GROW_SIGMA,
-    steps: int = _STEPS,
+    steps: int = STEPS,
+    falling: bool = False,
 ) -> NDArray[np.bool_]:
     """Let hits grow into neighbours that stand above their surroundings.
 
@@ -191,6 +195,8 @@ def grow(
         Standard deviations, in which the unevenness of the surroundings counts as noise.
     steps : int
         Most pixels that a hit grows in any direction.
+    falling : bool
+        Whether a hit grows only outwards and down, so that it leaves a star beside it alone.
 
     Returns
     -------
@@ -209,10 +215,27 @@ def grow(
         noise2 = variance[pixels]
         excess2 = np.maximum(around.scatter**2 - 2 * noise2, 0)
         joins = residual[pixels] - around.level > threshold * np.sqrt(noise2 + excess2)
+        if falling:
+            joins &= residual[pixels] <= _highest_beside(residual, front, pixels)
         front = np.zeros_like(mask)
         front[pixels[0][joins], pixels[1][joins]] = True
         mask |= front
     return mask
+
+
+def _highest_beside(
+    residual: NDArray[np.float32],
+    front: NDArray[np.bool_],
+    pixels: tuple[NDArray[np.intp], ...],
+) -> NDArray[np.float32]:
+    """Return the highest value among the neighbours of some pixels that are in `front`, (n,)."""
+    highest = np.full(pixels[0].size, -np.inf, np.float32)
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
+            y = np.clip(pixels[0] + dy, 0, front.shape[0] - 1)
+            x = np.clip(pixels[1] + dx, 0, front.shape[1] - 1)
+            highest = np.maximum(highest, np.where(front[y, x], residual[y, x], -np.inf))
+    return highest
 
 
 def _touching(front: NDArray[np.bool_], touch: NDArray[np.bool_]) -> NDArray[np.bool_]:
