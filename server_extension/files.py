@@ -6,7 +6,7 @@ import datetime as dt  # noqa: TC003 (pydantic reads it)
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlencode
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from sqlalchemy import func, select
 
 from goodman_live.server_extension.catalogue.frames import Frame
@@ -22,6 +22,7 @@ from goodman_live.server_extension.catalogue.queries import (
     neighbours,
     related,
 )
+from goodman_live.server_extension.catalogue.sky import Cone, parse_dec, parse_ra
 from goodman_live.server_extension.handler import ApiHandler
 from goodman_live.server_extension.inputs import Strict
 from goodman_live.server_extension.operation import Access, operation
@@ -77,6 +78,10 @@ class FileFilters(Strict):
     kind: list[str] | None = None
     camera: list[str] | None = None
     state: list[str] | None = None
+    grade: list[str] | None = Field(None, description="How close the calibrations match: A to D.")
+    ra: str = Field("", max_length=40, description="Degrees or hh:mm:ss, with `dec`: a position.")
+    dec: str = Field("", max_length=40, description="Degrees or dd:mm:ss.")
+    radius: float = Field(5.0, gt=0, le=600, description="Around it, arcminutes.")
     original_file_id: int | None = Field(
         None, ge=0, le=2**63 - 1, description="Only this raw file and what was made of it."
     )
@@ -98,7 +103,28 @@ class FileFilters(Strict):
             original_id=self.original_file_id,
             current=self.current,
             max_id=max_id,
+            cone=self.cone(),
         )
+
+    def cone(self) -> Cone | None:
+        """Return the position that is asked for."""
+        if not self.ra or not self.dec:
+            return None
+        return Cone(parse_ra(self.ra), parse_dec(self.dec), self.radius)
+
+    @field_validator("ra")
+    @classmethod
+    def _is_ra(cls, text: str) -> str:
+        if text:
+            parse_ra(text)
+        return text
+
+    @field_validator("dec")
+    @classmethod
+    def _is_dec(cls, text: str) -> str:
+        if text:
+            parse_dec(text)
+        return text
 
 
 class FileQuery(FileFilters):

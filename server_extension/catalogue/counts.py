@@ -41,6 +41,7 @@ def _count_until(session: Session, viewer: Viewer, filters: Filters, newest: int
         filters.search,
         filters.original_id,
         filters.current,
+        cone=filters.cone,
     )
     if every.tallied() is None:
         return _count_rows(session, visible_to(viewer), *filters.clauses())

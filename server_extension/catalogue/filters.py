@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import InstrumentedAttribute
     from sqlalchemy.sql import ColumnElement
 
+    from goodman_live.server_extension.catalogue.sky import Cone
+
 COLUMNS: dict[str, InstrumentedAttribute[Any]] = {
     "data_type": Frame.data_type,
     "obstype": Frame.obstype,
@@ -36,13 +38,14 @@ COLUMNS: dict[str, InstrumentedAttribute[Any]] = {
     "kind": Frame.kind,
     "camera": Frame.camera,
     "state": Frame.state,
+    "grade": Frame.grade,
 }
 """Filters that a value must equal, by their name in the API."""
 
 TALLIED: dict[str, InstrumentedAttribute[Any]] = {
     name: getattr(FrameTally, "day" if name == "date" else name)
     for name in COLUMNS
-    if name not in {"object", "file_name", "night", "state"}
+    if name not in {"object", "file_name", "night", "state", "grade"}
 }
 """The filters that `FrameTally` knows."""
 
@@ -58,6 +61,7 @@ FACETS = (
     "technique",
     "date",
     "proposal_id",
+    "grade",
 )
 """Filters whose values are counted."""
 
@@ -97,6 +101,8 @@ class Filters:
     """Only current versions, or only superseded ones."""
     max_id: int | None = None
     """Nothing that came after this id: pages stay in step while frames arrive."""
+    cone: Cone | None = None
+    """Only frames that point near a position."""
 
     def clauses(self, *, without: str = "") -> list[ColumnElement[bool]]:
         """Return the conditions on frames, leaving out the field `without` (for its own facet).
@@ -115,11 +121,14 @@ class Filters:
             found.append(Frame.is_current.is_(self.current))
         if self.max_id is not None:
             found.append(Frame.id <= self.max_id)
+        if self.cone is not None:
+            found.append(self.cone.clause())
         return found
 
     def tallied(self, *, without: str = "") -> list[ColumnElement[bool]] | None:
         """Return the same conditions on `FrameTally`, or None if it cannot tell."""
-        if self.search.strip() or self.original_id is not None or self.max_id is not None:
+        untold = (self.original_id, self.max_id, self.cone)
+        if self.search.strip() or any(one is not None for one in untold):
             return None
         if any(self.equal[name] and name not in TALLIED for name in self.equal if name != without):
             return None

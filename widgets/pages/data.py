@@ -84,6 +84,11 @@ class DataPage:
         self.detail.again()
 
 
+def wanted_proposal(query: str) -> str:
+    """Return the SOAR id that an address asks for with ``?proposal=ID``, empty for all."""
+    return parse_qs(query).get("proposal", [""])[0][:80]
+
+
 def wanted_file(query: str) -> int:
     """Return the file that an address asks for with ``?file=ID``, 0 for none."""
     value = parse_qs(query).get("file", ["0"])[0]
@@ -93,7 +98,9 @@ def wanted_file(query: str) -> int:
 def show() -> w.Widget:
     """Return the Data page for a notebook's cell, alive."""
     client = AsyncClient(find_address())
-    page = DataPage(client, wanted_file(os.environ.get("QUERY_STRING", "")))
+    query = os.environ.get("QUERY_STRING", "")
+    page = DataPage(client, wanted_file(query))
+    page.files.proposal = wanted_proposal(query)
     page.begin()
     # The tasks hold the page; the widget shows it.
     return page.widget

@@ -43,6 +43,8 @@ class FileList:
         self._client = client
         self._tasks = tasks
         self._filter = ""
+        self.proposal = ""
+        """Only files of this proposal; empty for all."""
         self._on_choice = on_choice
         self._counts = dict.fromkeys(SECTIONS, 0)
         self._seen = 0
@@ -105,6 +107,8 @@ class FileList:
     async def _read(self, section: str, **filters: Any) -> Any:
         if self._filter:
             filters["search"] = self._filter
+        if self.proposal and section == "observed":
+            filters["proposal_id"] = self.proposal
         return await self._client.files(data_type=SECTIONS[section][1].value, **filters)
 
     def _sections(self) -> list[dict[str, Any]]:
