@@ -176,6 +176,8 @@ def _servers(c: Any, at: Ports, environ: Mapping[str, str]) -> None:
     c.Spawner.default_url = userserver.FIRST_PAGE
     c.Spawner.ip = "127.0.0.1"
     c.Spawner.start_timeout = c.Spawner.http_timeout = 120
+    # An address that was kept or sent opens its page, without a button on the way.
+    c.JupyterHub.implicit_spawn_seconds = 0.1
     # Named servers would each be a way around the limit of one.
     c.JupyterHub.allow_named_servers = False
 

@@ -11,5 +11,6 @@ status=0
 [ "$status" -eq 0 ] && echo "lint and types: clean"
 [ "${1:-}" = "--lint" ] && exit "$status"
 
-"$bin/python" -m pytest "$@" || status=$?
+# One process per core; files, and what shares a running system, stay together (tests/conftest.py).
+"$bin/python" -m pytest -n "${GOODMAN_TEST_PROCESSES:-2}" --dist loadgroup --no-loadscope-reorder "$@" || status=$?
 exit "$status"

@@ -15,6 +15,7 @@ fixture              scope     gives
 ``sign_in``          session   function that returns an `httpx.Client` signed in at ``live``
 ``browser``          module    Chromium, driven by Playwright
 ``page``             function  a page in a fresh browser context; fails on errors of its scripts
+``enter``            session   function that signs somebody in on a page, on the way to an address
 ===================  ========  ================================================================
 """
 
@@ -50,6 +51,27 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 PROJECT = Path(__file__).resolve().parent.parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let pytest-xdist run what shares a running system in one process, and each file in one.
+
+    What takes longest comes first, or one process would end long after the others.
+    """
+
+    def group(item: pytest.Item) -> str:
+        for name in ("live", "service"):
+            (fixture, *_) = item._fixtureinfo.name2fixturedefs.get(name, [None])
+            if fixture is not None and fixture.scope == "session":
+                return name
+        return item.location[0]
+
+    groups = {item: group(item) for item in items}
+    items.sort(key=lambda item: {"live": 0, "service": 1}.get(groups[item], 2))
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group(groups[item]))
 
 
 @pytest.fixture(scope="session")
@@ -278,6 +300,21 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=options)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def enter(live: Live) -> Callable[..., None]:
+    """Return ``enter(page, name, notebook="data")``: ask for a page, and sign in on the way."""
+
+    def sign_in_on(page: Page, name: str, notebook: str = "data") -> None:
+        path = f"/user/{name}/voila/render/pages/{notebook}.ipynb"
+        page.goto(live.url + path)
+        page.get_by_label("User name or e-mail").fill(name)
+        page.get_by_label("Password").fill(live.passwords[name])
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{live.url}{path}*", timeout=300_000, wait_until="commit")
+
+    return sign_in_on
 
 
 @pytest.fixture

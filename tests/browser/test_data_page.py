@@ -24,17 +24,14 @@ def scheme(request):
 
 
 @pytest.fixture(scope="module")
-def data(browser, live, scheme):
+def data(browser, live, scheme, enter):
     """The Data page of the observer, open on the target's calibrated spectrum."""
     context = browser.new_context(color_scheme=scheme, viewport={"width": 1440, "height": 1000})
     page = context.new_page()
     page.asked, page.faults = [], []
     page.on("request", lambda request: page.asked.append(request.url))
     page.on("pageerror", lambda error: page.faults.append(str(error)))
-    page.goto(live.url)
-    page.get_by_label("User name or e-mail").fill("observer")
-    page.get_by_label("Password").fill(live.passwords["observer"])
-    page.keyboard.press("Enter")
+    enter(page, "observer")
     page.locator(SCIENCE).first.wait_for(timeout=PATIENCE_MS)
     page.locator(SCIENCE).first.click()
     page.get_by_role("tab", name="Wavelength calibrated").first.wait_for(timeout=PATIENCE_MS)
