@@ -18,6 +18,7 @@ from goodman_live.pipeline.core.errors import BadFrameError
 from goodman_live.pipeline.core.frame import Flag
 from goodman_live.pipeline.core.frame import Frame as FrameData
 from goodman_live.pipeline.products.fits import read_frame, read_raw, read_spectrum
+from goodman_live.server_extension.apertures import extracted_from, overlays_of
 from goodman_live.server_extension.handler import ApiHandler
 from goodman_live.server_extension.operation import operation
 from goodman_live.server_extension.render.choices import Choices
@@ -51,6 +52,8 @@ class Source:
     technique: str
     overlay: tuple[tuple[str, str], ...]
     """Header values mended by hand."""
+    spectra: tuple[tuple[str, Path, str], ...] = ()
+    """What was extracted from it: name, path and checksum, if apertures are to be drawn."""
 
 
 class VisualizeHandler(ApiHandler):
@@ -88,9 +91,11 @@ class VisualizeHandler(ApiHandler):
         return
 
 
-def source_of(session: Session, viewer: Viewer, choice: FileChoice) -> Source:
+def source_of(session: Session, viewer: Viewer, choice: VisualizeQuery) -> Source:
     """Return what the picture of a file that `viewer` may see is made of."""
     frame = chosen(session, viewer, choice)
+    wanted = choice.apertures and frame.data_type < EXTRACTED
+    spectra = extracted_from(session, viewer, frame) if wanted else []
     kind = " ".join(part for part in (frame.obstype, frame.object_name) if part)
     by_hand = ((repair.keyword, repair.used) for repair in frame.repairs if repair.by_hand)
     return Source(
@@ -100,6 +105,10 @@ def source_of(session: Session, viewer: Viewer, choice: FileChoice) -> Source:
         title=(kind or frame.file_name, frame.proposal_id),
         technique=frame.technique,
         overlay=tuple(by_hand),
+        spectra=tuple(
+            (str(one.target or number), one.path, one.checksum or str(one.id))
+            for number, one in enumerate(spectra, start=1)
+        ),
     )
 
 
@@ -112,6 +121,7 @@ def key_of(source: Source, choices: Choices) -> str:
         source.title,
         source.technique,
         source.overlay,
+        [(name, checksum) for name, _, checksum in source.spectra],
         choices.model_dump(mode="json"),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -141,6 +151,7 @@ def picture_of(source: Source) -> Picture:
         unit=_intensity(frame.unit),
         x_name="X Axis (pixels)" if imaging else "Dispersion Axis (pixels)",
         y_name="Y Axis (pixels)" if imaging else "Spatial Axis (pixels)",
+        overlays=overlays_of([(name, path) for name, path, _ in source.spectra], frame.window),
     )
 
 

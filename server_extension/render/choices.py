@@ -25,6 +25,10 @@ class Choices(Strict):
     vmin: float | None = Field(None, allow_inf_nan=False, description="Lower limit by hand.")
     vmax: float | None = Field(None, allow_inf_nan=False, description="Upper limit by hand.")
     saturated: bool = Field(default=True, description="Mark saturated pixels.")
+    apertures: bool = Field(
+        default=False,
+        description="Over an image: apertures and background zones of what was extracted from it.",
+    )
     title: bool = Field(default=True, description="Kind and object, proposal.")
     colorbar: bool = Field(default=True, description="Colour bar beside an image.")
     axes: bool = Field(

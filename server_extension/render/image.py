@@ -13,6 +13,7 @@ from goodman_live.pipeline.core.errors import GoodmanError
 from goodman_live.pipeline.draw.canvas import Box, Canvas, to_png
 from goodman_live.pipeline.draw.ticks import round_ticks
 from goodman_live.server_extension.render.colormaps import table
+from goodman_live.server_extension.render.overlay import Overlay, draw_overlays, overlay_json
 from goodman_live.server_extension.render.scale import (
     Limits,
     apply_stretch,
@@ -64,6 +65,8 @@ class Picture:
     """Name of the values."""
     x_name: str = "Dispersion Axis (pixels)"
     y_name: str = "Spatial Axis (pixels)"
+    overlays: tuple[Overlay, ...] = ()
+    """Apertures to draw over it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,7 @@ def image_json(picture: Picture, choices: Choices) -> dict[str, Any]:
         "limits": {"low": limits.low, "high": limits.high, "method": limits.method},
         "range": _range(cut),
         "saturated": int(np.count_nonzero(saturated)),
+        "apertures": [overlay_json(one) for one in picture.overlays],
         "pixels": None,
     }
     if choices.pixels:
@@ -210,6 +214,8 @@ def _colours(
     image.putpalette(colours.tobytes())
     if image.size != size:
         image = image.resize(size, Image.Resampling.NEAREST)
+    if picture.overlays:
+        image = draw_overlays(image, picture.overlays, region)
     return image, limits
 
 

@@ -96,7 +96,9 @@ def spectrum_png(curve: Curve, choices: Choices) -> bytes:
     canvas.paste(sheet.picture(), box)
     canvas.frame(box)
     canvas.x_axis(box, x_low, x_high, curve.x_name)
-    canvas.y_axis(box, y_low, y_high, curve.y_name)
+    power = _power(y_low, y_high)
+    name = curve.y_name.replace("(", f"(1e{power} ", 1) if power else curve.y_name
+    canvas.y_axis(box, y_low / 10.0**power, y_high / 10.0**power, name)
     if choices.title:
         canvas.title(curve.title, box)
     return canvas.png()
@@ -139,6 +141,13 @@ def _heights(
     low = low - margin if choices.vmin is None else choices.vmin
     high = high + margin if choices.vmax is None else choices.vmax
     return (low, high) if high > low else (low, low + max(abs(low) * 1e-6, 1.0))
+
+
+def _power(low: float, high: float) -> int:
+    """Return the power of ten to take out of the labels: 0 where they are short as they are."""
+    largest = max(abs(low), abs(high))
+    power = int(np.floor(np.log10(largest))) if largest > 0 else 0
+    return 0 if -3 <= power < 6 else power
 
 
 class _Sheet:
