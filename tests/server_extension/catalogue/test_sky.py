@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select
 
-from goodman_live.server_extension.catalogue.frames import Frame
+from goodman_live.server_extension.catalogue.models import Frame
 from goodman_live.server_extension.catalogue.sky import Cone, parse_dec, parse_ra
 
 
