@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 from sqlalchemy.exc import OperationalError, ProgrammingError
@@ -17,6 +17,7 @@ from goodman_live.hub.accounts import links, users
 from goodman_live.hub.accounts.database import database_url, make_engine, session_factory
 from goodman_live.hub.accounts.errors import AccountError
 from goodman_live.hub.accounts.links import LIFETIME, Purpose
+from goodman_live.hub.accounts.semester_import import MOST_CHARACTERS, import_semester
 from goodman_live.pipeline.core.errors import GoodmanError
 
 if TYPE_CHECKING:
@@ -99,6 +100,35 @@ def switch_on(who: str) -> None:
     with _accounts() as session:
         users.switch_on(session, _find(session, who))
         click.echo(f"{who} may sign in again.")
+
+
+@main.command("import-semester")
+@click.argument("file", type=click.File("r", encoding="utf-8-sig"))
+@click.option("--apply", is_flag=True, help="Do it; without this it is only said.")
+def import_csv(file: TextIO, apply: bool) -> None:  # noqa: FBT001 (click)
+    """Import proposals, PIs and collaborators from a CSV FILE (docs/staff.md)."""
+    with _accounts() as session:
+        try:
+            text = file.read(MOST_CHARACTERS + 1)
+        except UnicodeDecodeError:
+            sys.exit(f"{file.name} is not UTF-8 text.")
+        report = import_semester(session, text, apply=apply)
+    for row in report.rows:
+        for mark, lines in (
+            ("", row.changes),
+            ("warning: ", row.warnings),
+            ("ERROR: ", row.errors),
+        ):
+            for line in lines:
+                click.echo(f"line {row.line}: {mark}{line}")
+    count = report.count
+    click.echo(
+        f"{count('new_proposals')} new proposals, {count('new_users')} new accounts,"
+        f" {count('letters')} letters, {report.errors} errors:"
+        f" {'done.' if report.applied else 'nothing was changed.'}"
+    )
+    if report.errors:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -57,3 +57,27 @@ def test_a_database_without_tables_is_named(monkeypatch, tmp_path):
     answer = CliRunner().invoke(manage.main, ["switch-off", "vera"])
     assert answer.exit_code != 0
     assert "start the Hub once" in answer.output
+
+
+def test_a_semester_is_imported_dry_run_first(run, session, tmp_path):
+    file = tmp_path / "2026B.csv"
+    file.write_bytes(
+        b"\xef\xbb\xbfsoar_id,pi_email,collaborators\r\n"
+        b"SOAR2026B-013,ana@example.org,ben@example.org eva@example.org\r\n"
+    )
+    dry = run("import-semester", str(file))
+    assert dry.exit_code == 0, dry.output
+    assert (
+        "1 new proposals, 3 new accounts, 3 letters, 0 errors: nothing was changed." in dry.output
+    )
+    session.expire_all()
+    assert find_user(session, "ana") is None
+    assert "done." in run("import-semester", str(file), "--apply").output
+    session.rollback()
+    assert find_user(session, "ana") is not None
+    file.write_bytes(b"soar_id,pi_email\nSOAR2026B-014,nobody\n")
+    wrong = run("import-semester", str(file), "--apply")
+    assert wrong.exit_code == 1
+    assert "line 2: ERROR" in wrong.output
+    file.write_bytes(b"\xff\xfe\x00")
+    assert run("import-semester", str(file)).exit_code != 0
