@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import bottleneck as bn
 import numpy as np
 
+from goodman_live.pipeline.core.series import fit_series
 from goodman_live.pipeline.core.source import cut_strip
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ LONGEST = 160.0
 """Longest automatic zone in unbinned rows, unless the source is wide."""
 CLIP = 4.5
 """Pixels further off than this many standard deviations are left out."""
+LEAST_ROWS = 12
+"""Rows on either side without which no bend is taken across the target."""
+MOST_BEND = 6
+"""Highest order of the bend."""
 SAMPLE = 40
 """Rows from which a first level and scatter are taken."""
 Zones = tuple[tuple[float, float], ...]
@@ -152,7 +157,39 @@ def _line(
         level, slope, spread = _least_squares(strip.offset, rest, keep)
     variance = _mean(strip.variance, keep)
     variance = np.where(keep.any(axis=0), variance, _mean(strip.variance, strip.good))
-    return Background(level, slope, variance * spread, variance, zones)
+    bump, error = _common_bend(strip.offset, rest - level - slope * strip.offset, keep, variance)
+    return Background(level + bump, slope, variance * spread + error**2, variance, zones)
+
+
+def _common_bend(
+    offset: NDArray[np.float64],
+    residual: NDArray[np.float64],
+    keep: NDArray[np.bool_],
+    variance: NDArray[np.float64],
+) -> tuple[float, float]:
+    """Return what all columns together show at the trace beyond their straight lines, and error.
+
+    The zero level of rows wanders along the slit, since the overscan that tells it is noisy. All
+    columns share it, so that its bend can be measured where one column's cannot.
+    """
+    weight = np.where(variance > 0, 1 / np.where(variance > 0, variance, 1.0), 0.0)
+    power = keep @ weight
+    used = power > 0.3 * max(float(power.max(initial=0.0)), 1e-30)
+    place = offset.mean(axis=1)
+    if min((used & (place > 0)).sum(), (used & (place < 0)).sum()) < LEAST_ROWS:
+        return 0.0, 0.0
+    value = ((residual * keep) @ weight)[used] / power[used]
+    u, sigma = place[used] / np.abs(place[used]).max(), 1 / np.sqrt(power[used])
+    scatter = 1.05 * float(bn.median(np.abs(np.diff(value))))
+    sigma = sigma * max(1.0, scatter / float(np.median(sigma)))
+    series = fit_series(u, value, sigma, most=MOST_BEND)
+    order = series.coefficients.size - 1
+    if order < 2:
+        return 0.0, 0.0
+    design = np.polynomial.legendre.legvander(u[series.keep], order) / sigma[series.keep, None]
+    at = np.polynomial.legendre.legvander(np.zeros(1), order)[0]
+    spread = float(at @ np.linalg.solve(design.T @ design, at))
+    return float(series(np.zeros(1))[0]), float(np.sqrt(max(spread, 0.0)))
 
 
 def _mean(values: NDArray[np.float64], keep: NDArray[np.bool_]) -> NDArray[np.float64]:

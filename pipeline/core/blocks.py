@@ -58,7 +58,8 @@ def make_blocks(work: Working) -> Blocks:
     fold_y, fold_x = max(2 // work.window.ybin, 1), max(2 // work.window.xbin, 1)
     rest = work.data - work.sky_image
     rest *= work.good
-    good = work.good & ~remains_of_hits(rest, work.variance, work.good, work.flags)
+    binning = (work.window.ybin, work.window.xbin)
+    good = work.good & ~remains_of_hits(rest, work.variance, work.good, work.flags, binning)
     rest *= good
     rest, variance, good = _fold(rest, work.variance, good, fold_y, fold_x)
     width = max(BLOCK // (work.window.xbin * fold_x), 4)

@@ -14,6 +14,10 @@ from goodman_live.pipeline.core.profile import gaussian
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+REACH = 9.0
+"""Half height of the local background in widths: a shorter one costs a tenth of the signal."""
+LONG = 48.0
+"""Rows from which it is kept short, since light along a slit is not even."""
 FEW = 8
 """Profiles up to which every digit counts."""
 
@@ -67,7 +71,7 @@ def _kernels(
     n: int, fwhm: float, kind: type[np.floating]
 ) -> tuple[int, tuple[NDArray[np.complexfloating], ...]]:
     """Return the FFT size and the transforms of box, source and squared source."""
-    reach = int(np.ceil(max(5 * fwhm, 8)))
+    reach = int(np.ceil(max(REACH * fwhm, 12) if REACH * fwhm < LONG else max(5 * fwhm, LONG)))
     offset = np.arange(-reach, reach + 1)
     source = gaussian(offset, fwhm)
     size = fft.next_fast_len(n + 2 * reach + 1, real=True)
@@ -79,18 +83,27 @@ def _kernels(
     return size, tuple(transforms)
 
 
-def normalised(score: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return significances divided by their own robust scatter where it exceeds one.
+def scatter_of(score: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the robust scatter of significances along the slit, (k, n) to (k,).
 
-    Ripple of the flat and residuals of sky lines scatter by more than the photons explain.
-    Shape (k, n) in and out.
+    Zero where too few rows are covered.
     """
     used = np.where(score == 0, np.nan, score)
+    scatter = np.zeros(score.shape[0])
     with np.errstate(all="ignore"):
-        count = np.isfinite(used).sum(axis=1)
-        scatter = np.zeros(score.shape[0])
-        rows = count > 20
+        rows = np.isfinite(used).sum(axis=1) > 20
         if rows.any():
             middle = bn.nanmedian(used[rows], axis=1)[:, None]
             scatter[rows] = 1.4826 * bn.nanmedian(np.abs(used[rows] - middle), axis=1)
-    return np.asarray(score / np.maximum(scatter, 1.0)[:, None])
+    return scatter
+
+
+def normalised(
+    score: NDArray[np.float64], least: float | NDArray[np.float64] = 1.0
+) -> NDArray[np.float64]:
+    """Return significances divided by their own robust scatter where it exceeds `least`.
+
+    Ripple of the flat and residuals of sky lines scatter by more than the photons explain.
+    Shape (k, n) in and out; `least` is one number or one for each profile.
+    """
+    return np.asarray(score / np.maximum(scatter_of(score), least)[:, None])

@@ -9,6 +9,7 @@ import numpy as np
 
 from goodman_live.pipeline.core.detect import normalised, significance
 from goodman_live.pipeline.core.frame import Flag
+from goodman_live.pipeline.core.sharpness import DIRECTIONS, least_ratios
 from goodman_live.pipeline.core.windows import Piece, stack
 
 if TYPE_CHECKING:
@@ -18,10 +19,14 @@ if TYPE_CHECKING:
 
     from goodman_live.pipeline.core.blocks import Blocks
 
-HOT = 10.0
+HOT = 5.0
 """Standard deviations from which a pixel is looked at."""
-LONELY = 0.12
-"""Share of its own light that a pixel of a source leaves at least in a pixel beside it."""
+SHARPEST = 3.2
+"""Least width of light on the detector, unbinned pixels: 0.5 arcsec, or the narrowest slit."""
+SURE = 4.5
+"""Standard deviations by which a pixel must exceed what its neighbours allow."""
+SHAPE_ERROR = 0.05
+"""Error of a pixel as a share of its light: pixels differ."""
 DARK = 4.5
 """Significance of dust, standard deviations."""
 RING = 0.02
@@ -35,6 +40,7 @@ def remains_of_hits(
     variance: NDArray[np.float32],
     good: NDArray[np.bool_],
     flags: NDArray[np.uint8],
+    binning: tuple[int, int],
 ) -> NDArray[np.bool_]:
     """Return pixels in which a cosmic ray may have left light: too sharp ones, and neighbours.
 
@@ -46,9 +52,11 @@ def remains_of_hits(
         Usable pixels, same shape.
     flags : ndarray of uint8
         Bits of `Flag`, same shape.
+    binning : tuple of int
+        Binning along the slit and along the dispersion.
     """
-    lonely = lonely_pixels(rest, variance, good)
-    hits = lonely | ((flags & Flag.COSMIC.value) != 0)
+    cosmic = (flags & Flag.COSMIC.value) != 0
+    hits = cosmic | sharp_pixels(rest, variance, good, cosmic, binning)
     y, x = np.nonzero(hits)
     for dy in (-1, 0, 1):
         for dx in (-1, 0, 1):
@@ -57,39 +65,49 @@ def remains_of_hits(
     return hits
 
 
-def lonely_pixels(
-    rest: NDArray[np.float32], variance: NDArray[np.float32], good: NDArray[np.bool_]
+def sharp_pixels(
+    rest: NDArray[np.float32],
+    variance: NDArray[np.float32],
+    good: NDArray[np.bool_],
+    cosmic: NDArray[np.bool_],
+    binning: tuple[int, int],
 ) -> NDArray[np.bool_]:
     """Return pixels too sharp for the optics: what is left of cosmic rays, shape (ny, nx).
 
-    Light of a source is spread along the slit by the seeing and, where it is a line, along the
-    dispersion by the slit's width. A pixel with nothing on both sides of it, along either axis,
-    is no such light. Pixels that are not good count as nothing: they are the rest of the hit.
+    Light is spread along the slit by the seeing and along the dispersion by the slit's width, so
+    both neighbours of a pixel, in any direction, hold a known share of its light. Across the
+    track of a cosmic ray they do not.
 
     Parameters
     ----------
-    rest, variance : ndarray of float32
-        Signal less the sky, zero where not good, and its variance, shape (ny, nx).
-    good : ndarray of bool
-        Usable pixels, same shape.
+    rest, variance, good
+        As for `remains_of_hits`.
+    cosmic : ndarray of bool
+        Known hits: they count as dark, since they are the rest of the same track.
+    binning : tuple of int
+        Binning along the slit and along the dispersion.
     """
     ny, nx = rest.shape
-    lonely = np.zeros(rest.shape, dtype=bool)
-    hot = good & (rest > 0) & (rest * rest > np.float32(HOT**2) * variance)
-    y, x = np.nonzero(hot)
-    value, limit = rest[y, x], 1.5 * np.sqrt(variance[y, x]) + LONELY * rest[y, x]
-    for _ in range(2):
-        kept = np.where(lonely, np.float32(0), rest) if lonely.any() else rest
-        alone = np.zeros(y.size, dtype=bool)
-        for dy, dx in ((1, 0), (0, 1)):
-            before = kept[np.maximum(y - dy, 0), np.maximum(x - dx, 0)]
-            after = kept[np.minimum(y + dy, ny - 1), np.minimum(x + dx, nx - 1)]
-            inside = (y >= dy) & (y < ny - dy) & (x >= dx) & (x < nx - dx)
-            alone |= inside & (np.maximum(before, after) < limit)
-        if not (alone & (value > 0)).any():
-            break
-        lonely[y[alone], x[alone]] = True
-    return lonely
+    sharp = np.zeros(rest.shape, dtype=bool)
+    y, x = np.nonzero(good & (rest > 0) & (rest * rest > np.float32(HOT**2) * variance))
+    if y.size == 0:
+        return sharp
+    peak, noise = rest[y, x].astype(float), variance[y, x].astype(float)
+    ratios = least_ratios(SHARPEST / binning[0], SHARPEST / binning[1])
+    for (dy, dx), ratio in zip(DIRECTIONS, ratios, strict=True):
+        sides = []
+        for sign in (-1, 1):
+            at = np.clip(y + sign * dy, 0, ny - 1), np.clip(x + sign * dx, 0, nx - 1)
+            inside = (at[0] == y + sign * dy) & (at[1] == x + sign * dx)
+            sides.append((rest[at].astype(float), variance[at], inside & (good[at] | cosmic[at])))
+        (low, low_noise, first), (high, high_noise, second) = sides
+        # Beyond an edge, and in bad columns, the light would have gone on.
+        low, high = np.where(first, low, high), np.where(second, high, low)
+        error = noise + (low_noise + high_noise) / (4 * ratio**2) + (SHAPE_ERROR * peak) ** 2
+        excess = peak - np.maximum(low + high, 0) / (2 * ratio)
+        alone = (excess > 0) & (excess**2 > SURE**2 * error) & (first | second)
+        sharp[y[alone], x[alone]] = True
+    return sharp
 
 
 def without_dark_places(blocks: Blocks, widths: Sequence[float]) -> Blocks:

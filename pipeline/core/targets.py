@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from goodman_live.pipeline.core.baseline import without_baseline
-from goodman_live.pipeline.core.detect import normalised, significance
+from goodman_live.pipeline.core.detect import normalised, scatter_of, significance
 from goodman_live.pipeline.core.profile import ProfileFit, Shape, ShapeName, fit_profiles
 from goodman_live.pipeline.core.series import Series, fit_series
 from goodman_live.pipeline.core.specks import without_dark_places
@@ -28,17 +28,17 @@ WIDTHS = (1.0, 2.2, 5.0)
 """Widths sought, relative to the point source: defocused and extended sources are wider."""
 WIDE = 3.0
 """Times the width of a point source beyond which light is sought in the whole spectrum alone."""
-CAUTION = ((1.5, 1.35), (WIDE, 1.6))
+CAUTION = ((1.5, 1.5), (WIDE, 1.8))
 """Times the width of a point source, and the factor on the threshold of what is wider: dust and
 uneven light count more than photons there."""
-END_CAUTION = 1.6
+END_CAUTION = 1.8
 """The same factor at the ends of the slit, where there is sky on one side alone."""
 WIDEST_ROWS = 100.0
 """Widest source, unbinned rows FWHM (15 arcsec): wider light is sky to a long slit."""
+NARROWEST = 2.4
+"""Narrowest source, unbinned rows FWHM (0.35 arcsec): nothing sharper is light."""
 FLOOR = 0.04
 """Error of a source's fitted shape as a share of it: what stands within is not a neighbour."""
-SECOND = 0.4
-"""Standard deviations by which the threshold of further sources is lower than the first one's."""
 MOST_REFUSED = 4
 """Peaks that prove to be no source after which the search ends: fits are dear."""
 
@@ -103,13 +103,14 @@ def find_targets(
     Search
         Possibly without any source.
     """
+    raw = blocks
     blocks = without_baseline(blocks, seeing)
     blocks = without_dark_places(blocks, [seeing * factor for factor in WIDTHS])
     columns = blocks.columns
     chosen = pieces(columns.size, columns, seeing, MAX_SLOPE * aspect)
-    best = _strongest(blocks, chosen, seeing)
+    best = _strongest(blocks, raw, chosen, seeing)
     path = _follow(blocks, best, seeing) if best else _straight()
-    search = _in_stack(blocks, path, shape, seeing, most, best)
+    search = _in_stack(blocks, raw, path, shape, seeing, most, best)
     others = _elsewhere(blocks, search, path, seeing, most, shape)
     return replace(search, found=(*search.found, *others)[:most])
 
@@ -140,8 +141,12 @@ def _scores(
     shift: NDArray[np.float64] | None = None,
     *,
     photons: bool = False,
+    raw: Blocks | None = None,
 ) -> list[tuple[float, list[Piece], NDArray[np.float64]]]:
-    """Return (width, pieces, significances) for continuum at all widths, lines at one."""
+    """Return (width, pieces, significances) for continuum at all widths, lines at one.
+
+    `raw` are the blocks with their slow changes along the slit, by which wide sources are judged.
+    """
     continuum = [p for p in chosen if p.template != "line"]
     lines = [p for p in chosen if p.template == "line"]
     out = []
@@ -153,7 +158,11 @@ def _scores(
         # What is wide is steady: only stars show in parts of the spectrum alone.
         some = [i for i, p in enumerate(continuum) if p.whole or factor < WIDE]
         if some:
-            score = normalised(significance(profile[some], weight[some], width))
+            least = 1.0
+            if raw is not None and factor > 1:
+                even = [p for p in continuum if p.whole and p.slope == 0]
+                least = _wander(*stack(raw, even, photons=photons), width)
+            score = normalised(significance(profile[some], weight[some], width), least)
             out.append((width, [continuum[i] for i in some], score))
     if lines:
         profile, weight = stack(blocks, lines, shift, photons=photons)
@@ -161,11 +170,20 @@ def _scores(
     return out
 
 
-def _strongest(blocks: Blocks, chosen: list[Piece], seeing: float) -> _Peak | None:
+def _wander(profile: NDArray[np.float64], weight: NDArray[np.float64], width: float) -> float:
+    """Return the scatter of significances at a width where slow changes have not been taken out.
+
+    Zero levels wander along the slit as wide sources do, up as often as down; what follows them
+    takes their crests for sources and leaves these standing.
+    """
+    return max(1.0, float(scatter_of(significance(profile, weight, width)).max()))
+
+
+def _strongest(blocks: Blocks, raw: Blocks, chosen: list[Piece], seeing: float) -> _Peak | None:
     """Return the peak that stands highest above its threshold."""
     best, excess = None, 1.0
     usable = np.asarray(blocks.weight.any(axis=0))
-    for width, tried, score in _scores(blocks, chosen, seeing):
+    for width, tried, score in _scores(blocks, chosen, seeing, raw=raw):
         limit = np.array([p.threshold for p in tried])[:, None] * _caution(usable, width, seeing)
         ratio = score / limit
         # A line that belongs to a source with a continuum is better followed by the latter.
@@ -278,6 +296,7 @@ def _guess(
 
 def _in_stack(
     blocks: Blocks,
+    raw: Blocks,
     path: Series,
     shape: ShapeName,
     seeing: float,
@@ -294,9 +313,11 @@ def _in_stack(
         chosen.append(replace(peak.piece, slope=0.0))
     profile, weight = stack(blocks, chosen, shift)
     dark = stack(blocks, chosen, shift, photons=False)[1]
+    uneven = stack(raw, chosen, shift, photons=False)[0]
     best: tuple[float, Search] | None = None
     for i, piece in enumerate(chosen):
-        search = _fit_stack(profile[i], weight[i], dark[i], piece, path, shape, seeing, most)
+        data = _Stacked(profile[i], weight[i], dark[i], uneven[i], piece)
+        search = _fit_stack(data, path, shape, seeing, most)
         search = replace(search, columns=blocks.width * (piece.last - piece.first))
         rank = max((f.snr / f.piece.threshold for f in search.found), default=0.0)
         value = len(search.found) + 0.1 * min(rank, 9.0) / 9.0
@@ -306,18 +327,30 @@ def _in_stack(
     return best[1]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stacked:
+    """A stacked profile; arrays of shape (rows,)."""
+
+    profile: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    """One over its variance."""
+    dark: NDArray[np.float64]
+    """The same without the sources' photons."""
+    uneven: NDArray[np.float64]
+    """The profile with its slow changes along the slit."""
+    piece: Piece
+
+
 def _fit_stack(
-    profile: NDArray[np.float64],
-    weight: NDArray[np.float64],
-    dark: NDArray[np.float64],
-    piece: Piece,
+    data: _Stacked,
     path: Series,
     shape: ShapeName,
     seeing: float,
     most: int,
 ) -> Search:
     """Find, fit all found together, subtract, find again."""
-    sigma = np.where(weight > 0, 1 / np.sqrt(np.where(weight > 0, weight, 1)), np.inf)
+    profile, piece = data.profile, data.piece
+    sigma, unlit = _sigma(data.weight), _sigma(data.dark)
     centres: list[float] = []
     widths: list[float] = []
     own: list[bool] = []
@@ -325,13 +358,9 @@ def _fit_stack(
     fit: ProfileFit | None = None
     refused: list[tuple[float, float]] = []
     while len(centres) < most and len(refused) < MOST_REFUSED:
-        noise = (
-            sigma if fit else np.where(dark > 0, 1 / np.sqrt(np.where(dark > 0, dark, 1)), np.inf)
-        )
+        noise = sigma if fit else unlit
         taken = [*zip(centres, widths, strict=True), *refused]
-        # Beside a known source only few places are tried, all along its own trace.
-        threshold = piece.threshold - (SECOND if fit else 0.0)
-        fresh = _next(profile, noise, fit, taken, seeing, threshold)
+        fresh = _next(data, noise, fit, taken, seeing)
         if fresh is None:
             break
         row, width, score = fresh
@@ -362,15 +391,19 @@ def _fit_stack(
     return Search(tuple(found), profile, sigma, fit, piece.last - piece.first)
 
 
+def _sigma(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(weight > 0, 1 / np.sqrt(np.where(weight > 0, weight, 1)), np.inf)
+
+
 def _next(
-    profile: NDArray[np.float64],
+    data: _Stacked,
     sigma: NDArray[np.float64],
     fit: ProfileFit | None,
     taken: Sequence[tuple[float, float]],
     seeing: float,
-    threshold: float,
 ) -> tuple[float, float, float] | None:
     """Return (row, width, significance) of the next source that stands above the noise."""
+    profile = data.profile
     model = fit.model - fit.background if fit else np.zeros_like(profile)
     peaked = np.maximum(model, np.maximum(np.roll(model, 1), np.roll(model, -1)))
     variance = sigma**2 + (FLOOR * peaked) ** 2
@@ -381,11 +414,14 @@ def _next(
         width = base * factor
         if width > profile.size / 4:
             continue
-        score = normalised(significance((profile - model)[None], weight[None], width))[0]
+        least = 1.0
+        if factor > 1:
+            least = _wander((data.uneven - model)[None], weight[None], width)
+        score = normalised(significance((profile - model)[None], weight[None], width), least)[0]
         for centre, own in taken:
             near = int(np.ceil(0.8 * max(own, base)))
             score[max(round(centre) - near, 0) : round(centre) + near + 1] = 0
-        limit = threshold * _caution(weight > 0, width, seeing)
+        limit = data.piece.threshold * _caution(weight > 0, width, seeing)
         k = int(np.argmax(score / limit))
         if score[k] > limit[k] and (best is None or score[k] > 1.1 * best[2]):
             best = (_summit(score, k), width, float(score[k]))
@@ -397,6 +433,8 @@ def _sound(fit: ProfileFit, typical: float, widest: float) -> bool:
     if not np.all(fit.flux > 3 * fit.flux_sigma):
         return False
     if any(shape.fwhm > min(fit.model.size / 4, widest) for shape in fit.shapes):
+        return False
+    if any(shape.fwhm < NARROWEST * widest / WIDEST_ROWS for shape in fit.shapes):
         return False
     centres = np.sort(fit.centre)
     return bool(np.all(np.diff(centres) > 0.7 * typical))
