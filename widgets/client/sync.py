@@ -245,6 +245,14 @@ class Client:
             return self._run(self._client.save_settings(proposal, **changes))
         return self._run(self._client.settings(proposal))
 
+    def night(self, **filters: Any) -> dict[str, Any]:
+        """Return tonight's state and what is still missing."""
+        return self._run(self._client.night(**filters))
+
+    def logs(self, **filters: Any) -> list[dict[str, Any]]:
+        """Return the newest log entries about this user's proposals."""
+        return self._run(self._client.logs(**filters))
+
     def follow(
         self, since: int | None = None, *, on_state: Callable[[str, str], None] | None = None
     ) -> Generator[Event, None, None]:

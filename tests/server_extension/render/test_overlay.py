@@ -84,7 +84,7 @@ def test_edges_are_drawn_at_their_rows():
 
 
 def test_a_region_and_a_scale_move_them():
-    choices = Choices(axes=False, width=200, height=50, y0=20, y1=70)
+    choices = Choices(axes=False, width=200, height=64, y0=20, y1=84)
     png = image_png(picture(overlays=(OVER,)), choices)
     np.testing.assert_allclose(rows_of(png, APERTURE_COLOUR), [15, 25], atol=1)
 
