@@ -57,7 +57,8 @@ def extract(
     lend : Path, optional
         An extracted spectrum whose trace faint targets may borrow, such as a standard's.
     diagnostics : bool
-        Also write ``<name>_extract.json`` with the fits, for pages to draw.
+        Also write ``<name>_extract.json`` with the fits, for pages to draw, and the same as
+        pictures: ``<name>_profile.png``, ``<name>_trace.png`` and ``<name>_sky.png``.
 
     Returns
     -------
@@ -95,7 +96,7 @@ def extract(
         for number, target in enumerate(extraction.targets, 1)
     ]
     if diagnostics:
-        products.append(_write_diagnostics(extraction, products[0].path))
+        products += _write_diagnostics(extraction, [p.path for p in products])
     return BlockResult(
         block="extract",
         products=tuple(products),
@@ -131,11 +132,31 @@ def _write(
     return Product.of(path, data_type=3, parents=parents, quality=target.quality)
 
 
-def _write_diagnostics(extraction: Extraction, beside: Path) -> Product:
-    path = beside.with_name(f"{beside.stem}_extract.json")
+def _write_diagnostics(extraction: Extraction, spectra: Sequence[Path]) -> list[Product]:
+    """Write the fits as data and as pictures beside the spectra that came of them."""
+    from goodman_live.pipeline.draw.extraction import (  # noqa: PLC0415 (only drawing needs Pillow)
+        profile_png,
+        sky_png,
+        trace_png,
+    )
+
+    data = drawable(extraction)
+    first = spectra[0]
+    out = [
+        _beside(first, "extract.json", json.dumps(data, allow_nan=False).encode(), "diagnostics"),
+        _beside(first, "profile.png", profile_png(data), "profile"),
+    ]
+    for number, path in enumerate(spectra):
+        out.append(_beside(path, "trace.png", trace_png(data, number), "trace"))
+        out.append(_beside(path, "sky.png", sky_png(data, number), "sky"))
+    return out
+
+
+def _beside(spectrum: Path, ending: str, content: bytes, role: str) -> Product:
+    path = spectrum.with_name(f"{spectrum.stem}_{ending}")
     with whole_file(path) as stream:
-        stream.write(json.dumps(drawable(extraction), allow_nan=False).encode())
-    return Product.of(path, data_type=3, parents=(beside,), role="diagnostics")
+        stream.write(content)
+    return Product.of(path, data_type=3, parents=(spectrum,), role=role)
 
 
 def _messages(

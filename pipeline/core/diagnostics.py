@@ -29,7 +29,8 @@ def diagnostics(extraction: Extraction) -> dict[str, Any]:
     dict
         ``profile`` (unbinned rows, profile and its sigma stacked along the trace, the joint fit
         and its background, the sources' centres) and ``targets`` (trace points, polynomial and
-        residuals in unbinned rows, aperture, zones, quality). Undefined numbers are None.
+        residuals in unbinned rows, spectrum with its sky, aperture, zones, quality). Undefined
+        numbers are None.
     """
     search = extraction.search
     fit = search.fit
@@ -73,6 +74,12 @@ def _target(target: Extracted) -> dict[str, Any]:
             "sigma": plain(trace.sigma),
             "residual": plain(trace.rows - trace.at(trace.columns)),
             "used": [bool(v) for v in trace.keep],
+        },
+        "spectrum": {
+            "column": plain(target.spectrum.column),
+            "flux": plain(target.spectrum.flux),
+            "uncertainty": plain(target.spectrum.uncertainty),
+            "sky": plain(target.spectrum.sky),
         },
         "aperture": {"lower": target.lower, "upper": target.upper},
         "zones": [list(zone) for zone in target.zones],

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from astropy.io import fits
+from PIL import Image
 
 from goodman_live.pipeline.blocks.extract import extract
 from goodman_live.pipeline.core.aperture import Aperture
@@ -81,9 +82,16 @@ def test_diagnostics_are_plain_json(reduced, tmp_path):
         settings=ReductionSettings(),
         diagnostics=True,
     )
-    drawn = result.products[-1]
-    assert drawn.path.name.endswith("_extract.json")
-    assert json.loads(drawn.path.read_text())
+    drawn = {product.role: product.path for product in result.products if product.role}
+    assert set(drawn) == {"diagnostics", "profile", "trace", "sky"}
+    data = json.loads(drawn["diagnostics"].read_text())
+    (target,) = data["targets"]
+    assert np.median(target["spectrum"]["flux"]) == pytest.approx(3000 / 1.48, rel=0.01)
+    assert data["profile"]["sources"][0]["row"] == pytest.approx(1300.5 + 2 * 90, abs=1)
+    for role in ("profile", "trace", "sky"):
+        picture = np.asarray(Image.open(drawn[role]).convert("RGB"))
+        assert picture.shape == (760, 1400, 3)
+        assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 3, "curves, not a blank sheet"
 
 
 def test_a_direct_image_is_refused(reduced, tmp_path):
