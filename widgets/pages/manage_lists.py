@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from goodman_live.widgets.pages.shell import Shell
 
 
-class _Entries:
+class _Entries(ABC):
     """A short list with a form to add to it."""
 
     name = ""
@@ -38,21 +39,21 @@ class _Entries:
         )
         self.widget = w.VBox([self.table, self.form.widget])
 
+    @abstractmethod
     def columns(self) -> list[dict[str, Any]]:
         """Return the columns of the table."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fields(self) -> list[dict[str, Any]]:
         """Return the fields of the form."""
-        raise NotImplementedError
 
+    @abstractmethod
     def row(self, one: dict[str, Any]) -> dict[str, Any]:
         """Return an entry as a row."""
-        raise NotImplementedError
 
+    @abstractmethod
     def given(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return what is sent for a new entry."""
-        raise NotImplementedError
 
     def open(self) -> None:
         """Read the list."""

@@ -1,0 +1,88 @@
+"""The night's figures and the instrument's health, from files as the service gives them."""
+
+import pytest
+
+from goodman_live.widgets.pages import health, night_figures
+from tests.widgets.service import make_file
+
+
+def frame(number, minute, **more):
+    return make_file(number, start=f"2026-08-16T00:{minute:02d}:00Z", **more)
+
+
+def test_hours_without_frames_are_shown_empty():
+    first = make_file(1, start="2026-08-15T22:10:00Z", kind="bias")
+    last = make_file(2, start="2026-08-16T01:59:59Z", kind="strange")
+    figure = night_figures.by_hour([last, first], 2)
+    sums = [sum(part["value"] for part in bar["parts"]) for bar in figure["bars"]]
+    assert sums == [1, 0, 0, 1]
+    assert figure["bars"][-1]["parts"][0]["kind"] == "other"
+    assert figure["note"] == ""
+
+
+def test_a_night_of_no_frames_has_no_bars():
+    assert night_figures.by_hour([], 0)["bars"] == []
+    assert night_figures.latency([])["value"] == ""
+
+
+def test_latency_is_from_the_catalogue_to_the_last_first_version():
+    raw = make_file(1, created="2026-08-16T00:00:00Z")
+    steps = [(2, 3, 1), (3, 9, 1), (4, 600, 2)]
+    made = [
+        make_file(
+            number,
+            original_file_id=1,
+            created=f"2026-08-16T00:{s // 60:02d}:{s % 60:02d}Z",
+            version=version,
+        )
+        for number, s, version in steps
+    ]
+    other = make_file(9, original_file_id=77, created="2026-08-16T00:00:05Z")
+    assert night_figures.latencies([raw], [*made, other]) == [9.0]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "bin_"), [(0.0, 0), (1.0, 1), (299.9, 6), (300.0, 7), (1e6, 7)]
+)
+def test_each_latency_falls_into_one_bin(seconds, bin_):
+    bars = night_figures.latency([seconds])["bars"]
+    assert [index for index, bar in enumerate(bars) if bar["parts"]] == [bin_]
+
+
+def test_what_is_missing_is_said_once_with_its_number():
+    rows = [{"waits_for": "2 of 10 bias", "state": "waiting"}] * 3
+    rows += [{"waits_for": "broken", "state": "failed"}, {"waits_for": "", "state": "waiting"}]
+    assert [one["text"] for one in night_figures.missing(rows)] == ["3 frames: 2 of 10 bias"]
+
+
+def bias(number, level, **more):
+    return frame(
+        number, number, data_type="2", quality={"bias_level_adu": level}, camera="Red", **more
+    )
+
+
+def trend(files, key="bias"):
+    return next(one for one in health.trends(files) if one["key"] == key)
+
+
+def test_a_level_that_jumps_is_marked():
+    files = [bias(number, 700 + 0.1 * (number % 3)) for number in range(1, 12)] + [bias(12, 760.0)]
+    tones = [point["tone"] for point in trend(files)["points"]]
+    assert tones == [""] * 11 + ["bad"]
+    assert trend(files)["tone"] == "bad"
+
+
+def test_few_values_are_never_unusual_and_constant_ones_neither():
+    assert health.odd_ones([1.0, 1.0, 99.0]) == [False] * 3
+    assert health.odd_ones([5.0] * 20) == [False] * 20
+
+
+def test_only_the_set_up_used_last_is_drawn_in_the_order_of_time():
+    files = [bias(3, 3.0), bias(1, 1.0), bias(2, 900.0, binning="1x1")]
+    assert [point["y"] for point in trend(files)["points"]] == [1.0, 3.0]
+
+
+def test_numbers_that_are_none_are_left_out():
+    files = [bias(1, None), bias(2, True), bias(3, "x"), bias(4, 700.0, role="mask")]
+    assert trend(files)["points"] == []
+    assert "not measured" in trend(files)["said"]
