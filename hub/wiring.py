@@ -241,6 +241,7 @@ def _services(c: Any, at: Ports, environ: Mapping[str, str]) -> None:
         "GOODMAN_DATA": str(root),
         "GOODMAN_DATABASE": database_url(environ),
         "GOODMAN_DASK": environ.get("GOODMAN_DASK", ""),
+        "GOODMAN_SUPERUSER_EMAIL": environ.get("GOODMAN_SUPERUSER_EMAIL", ""),
         **_mail(at, environ),
         **threads,
         **marks,

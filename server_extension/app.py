@@ -18,6 +18,8 @@ from goodman_live.server_extension.routes import ROUTES, tornado_routes
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
 
+SUPERUSER_EMAIL = "GOODMAN_SUPERUSER_EMAIL"
+"""In the environment: whose account the first superuser's will be."""
 USER_SERVER_MARK = "JUPYTERHUB_USER"
 """In the environment of a user's own server under a Hub."""
 
@@ -132,6 +134,7 @@ class GoodmanExtension(ExtensionApp):
             rate_limit=self.rate_limit,
             rate_burst=self.rate_burst,
             max_upload_bytes=self.max_upload_mb * 2**20,
+            superuser_email=os.environ.get(SUPERUSER_EMAIL, "").strip(),
             mail=mail_settings({**os.environ, "GOODMAN_DATA": self.data_root})
             if self.as_service
             else None,

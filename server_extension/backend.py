@@ -25,6 +25,7 @@ from goodman_live.server_extension.catalogue.migrate import migrate
 from goodman_live.server_extension.engine.engine import Engine, EngineSettings
 from goodman_live.server_extension.jobs import count_live_jobs
 from goodman_live.server_extension.limits import RateLimiter
+from goodman_live.server_extension.people import welcome_superuser
 from goodman_live.server_extension.pictures import PictureCache
 from goodman_live.server_extension.postroom import PostRoom
 
@@ -69,6 +70,8 @@ class BackendSettings:
     rate_limit: float
     rate_burst: int
     max_upload_bytes: int
+    superuser_email: str = ""
+    """Who is made the first superuser, at a start without any."""
     mail: MailSettings | None = None
     """Where mail goes; None sends none, as in a plain server."""
 
@@ -151,6 +154,9 @@ class Backend:
         catalogue = Catalogue(self.settings.database)
         with catalogue.read() as session:
             ensure_shared(session)
+        if self.has_accounts:
+            with catalogue.write() as session:
+                welcome_superuser(session, self.settings.superuser_email)
         return catalogue
 
     async def stop(self) -> None:

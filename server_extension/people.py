@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import selectinload
 
 from goodman_live.hub.accounts.models import Proposal, User
+from goodman_live.hub.accounts.users import first_superuser
 from goodman_live.hub.mail.letters import Kind
 from goodman_live.hub.mail.queue import ask_for
 from goodman_live.server_extension.catalogue.activity import LogEntry
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from goodman_live.server_extension.catalogue.viewer import Viewer
+
+log = logging.getLogger(__name__)
 
 
 def acting_user(session: Session, viewer: Viewer) -> User | None:
@@ -72,3 +76,23 @@ def invite(session: Session, user: User, soar_id: str) -> None:
         " user name and a password."
     )
     session.add(LogEntry(source="accounts", message=message, user_id=user.id))
+
+
+def welcome_superuser(session: Session, email: str) -> None:
+    """Make the first superuser at the first start, and send the invitation; no commit.
+
+    Without an e-mail nobody is made, and the log says how to.
+    """
+    if session.scalar(select(User.id).where(User.is_superuser).limit(1)) is not None:
+        return
+    if not email:
+        log.warning(
+            "There is no superuser: name one in GOODMAN_SUPERUSER_EMAIL and start again, or run"
+            " python -m goodman_live.hub.manage create-user NAME EMAIL --superuser"
+        )
+        return
+    user = first_superuser(session, email)
+    if user is not None:
+        invite(session, user, "")
+        told = "The first superuser %s was made; the invitation goes to %s"
+        log.warning(told, user.username, user.email)

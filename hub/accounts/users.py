@@ -136,6 +136,20 @@ def new_user(
     return user
 
 
+def first_superuser(session: Session, email: str) -> User | None:
+    """Make the first superuser if there is none yet; None if there is one. The caller commits.
+
+    Raises
+    ------
+    AccountError
+        If the e-mail is none, or belongs to an account that is no superuser's.
+    """
+    if session.scalar(select(User.id).where(User.is_superuser).limit(1)) is not None:
+        return None
+    name = suggest_username(session, email)
+    return new_user(session, username=name, email=email, is_superuser=True)
+
+
 def suggest_username(session: Session, email: str) -> str:
     """Return a free user name made from an e-mail, for a user who has yet to choose."""
     local = "".join(c for c in email.partition("@")[0].lower() if c.isascii() and c.isalnum())
