@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from goodman_live.pipeline.core.arc import known_lamps
+
 if TYPE_CHECKING:
     from goodman_live.pipeline.core.arc import ArcSolution
     from goodman_live.pipeline.core.identify import LineRecord
@@ -95,6 +97,7 @@ def as_dict(solution: ArcSolution, info: FrameInfo, origin: float) -> dict[str, 
         "grating": info.grating,
         "mode": info.wavmode,
         "lamps": list(axis.lamps),
+        "lamps_known": bool(known_lamps(info)),
         "binning": axis.binning,
         "medium": "air",
         "quality": quality(axis),
@@ -130,6 +133,8 @@ def _summary(report: dict[str, Any]) -> str:
     q = report["quality"]
     setting = f"{report['camera']}, {report['grating']} {report['mode']}"
     lamps = "+".join(report["lamps"])
+    if not report["lamps_known"]:
+        lamps += " by their lines (the header names none)"
     span = f"{q['coverage_blue_aa']:.1f} to {q['coverage_red_aa']:.1f} A in air"
     rms = f"{q['rms_px']:.3f} px = {q['rms_aa']:.4f} A = {q['rms_kms']:.1f} km/s"
     worst = f"worst {q['leave_one_out_worst_px']:.3f} px"

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from goodman_live.pipeline.core.errors import MissingCalibrationError
+from goodman_live.pipeline.core.errors import UntrustedSolutionError
 from goodman_live.pipeline.core.grating import predict_for
+from goodman_live.pipeline.core.lamps import from_name
 from goodman_live.pipeline.core.peaks import find_peaks, slit_pixels
 from goodman_live.pipeline.core.tilt import Tilt, measure_tilt, straighten
 from goodman_live.pipeline.core.wavelength import WavelengthSolution, solve_peaks
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from goodman_live.pipeline.core.frame import Frame
+    from goodman_live.pipeline.core.grating import Dispersion
     from goodman_live.pipeline.core.info import FrameInfo
-    from goodman_live.pipeline.core.peaks import Peaks
+from goodman_live.pipeline.core.peaks import Peaks
 
+_USUAL_LAMPS = (("HGA", "NE"), ("HGA",), ("NE",), ("AR",), ("CU",), ("FE",))
+"""Sets of lamps that observers switch on."""
 _TRACE_REACH = 40.0
 """Unbinned rows beside a trace that are averaged for its arc."""
 
@@ -74,24 +78,6 @@ class ArcSolution:
         )
 
 
-def lamps_of(info: FrameInfo) -> frozenset[str]:
-    """Return the lamps of an arc.
-
-    Raises
-    ------
-    MissingCalibrationError
-        If no lamp is known to have been on.
-    """
-    if not info.lamps:
-        raise MissingCalibrationError(
-            f"No arc lamp was on in {info.file_name} as far as its header tells.",
-            remedy="Set LAMP_HGA, LAMP_NE, LAMP_AR, LAMP_FE or LAMP_CU to TRUE, or name the "
-            "lamps in OBJECT.",
-            field="LAMP_HGA",
-        )
-    return info.lamps
-
-
 def solve_arc(
     frame: Frame,
     info: FrameInfo,
@@ -110,7 +96,8 @@ def solve_arc(
     along : array_like, optional
         Unbinned row at each column of the frame (a target's trace); mid slit by default.
     lamps : iterable of str, optional
-        Lamps that were on; those of the header by default.
+        Lamps that were on; those of the header by default, or of OBJECT. Where neither tells,
+        the usual ones are tried.
 
     Returns
     -------
@@ -121,29 +108,76 @@ def solve_arc(
     ------
     BadHeaderError
         If grating or angles make no sense.
-    MissingCalibrationError
-        If no lamp is known to have been on.
     UntrustedSolutionError
         If the lines cannot be identified at all.
     """
     prior = predict_for(info)
-    names = frozenset(lamps) if lamps is not None else lamps_of(info)
+    names = frozenset(lamps) if lamps is not None else known_lamps(info)
+    measured = _measure(frame, info, along)
+    if names:
+        return measured.with_axis(measured.solve(prior, names))
+    return measured.with_axis(_try_lamps(measured, prior, info))
+
+
+def known_lamps(info: FrameInfo) -> frozenset[str]:
+    """Return the lamps that the header's switches or OBJECT tell; empty where neither does."""
+    return info.lamps or from_name(info.object_name, any_case=True)
+
+
+def _try_lamps(measured: _Measured, prior: Dispersion, info: FrameInfo) -> WavelengthSolution:
+    """Return the likeliest solution of all usual sets of lamps."""
+    found = []
+    for names in _USUAL_LAMPS:
+        try:
+            found.append(measured.solve(prior, frozenset(names)))
+        except UntrustedSolutionError:
+            continue
+    if not any(axis.trusted for axis in found):
+        raise UntrustedSolutionError(
+            f"The header of {info.file_name} names no lamp, and its lines are those of none of "
+            f"{', '.join('+'.join(names) for names in _USUAL_LAMPS)} for certain.",
+            remedy="Say which lamps were on.",
+            field="LAMP_HGA",
+        )
+    return max(found, key=lambda axis: (axis.trusted, axis.gap))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Measured:
+    """Lines of an arc, before it is known what they are."""
+
+    tilt: Tilt
+    along: NDArray[np.float64]
+    column: NDArray[np.float64]
+    flux: NDArray[np.float64]
+    peaks: Peaks
+    rows: tuple[int, int]
+    binning: int
+
+    def solve(self, prior: Dispersion, lamps: Iterable[str]) -> WavelengthSolution:
+        return solve_peaks(
+            self.peaks,
+            self.column,
+            lamps=lamps,
+            prior=prior,
+            binning=self.binning,
+            limits=(float(self.column[0]), float(self.column[-1])),
+        )
+
+    def with_axis(self, axis: WavelengthSolution) -> ArcSolution:
+        return ArcSolution(
+            axis, self.tilt, self.along, self.column, self.flux, self.peaks, self.rows, self.along
+        )
+
+
+def _measure(frame: Frame, info: FrameInfo, along: ArrayLike | None) -> _Measured:
     window = frame.window
     slit = slit_pixels(info.slit_arcsec, window.xbin)
     tilt, lit = measure_tilt(frame, slit_px=slit)
     rows, home = _reference(frame, tilt, lit, along)
     flux, error, bits = straighten(frame, tilt, slice(*rows), home)
     peaks = find_peaks(flux, error, bits, slit_px=slit, binning=window.xbin)
-    column = window.columns_unbinned()
-    axis = solve_peaks(
-        peaks,
-        column,
-        lamps=names,
-        prior=prior,
-        binning=window.xbin,
-        limits=(float(column[0]), float(column[-1])),
-    )
-    return ArcSolution(axis, tilt, home, column, flux, peaks, rows, home)
+    return _Measured(tilt, home, window.columns_unbinned(), flux, peaks, rows, window.xbin)
 
 
 def _reference(

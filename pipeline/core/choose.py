@@ -178,7 +178,9 @@ def choose_arcs(science: FrameInfo, candidates: Sequence[FrameInfo]) -> tuple[Ch
         Never empty. Arcs of equal camera, binning, grating, angles and filters; those of the
         same block come first, then those of the same pointing, then of the same night; another
         slit costs a grade. Of the best ones the nearest in time is returned for each set of
-        lamps that adds a lamp. A single choice without `Choice.chosen` if none is suitable.
+        lamps that adds a lamp, and the nearest of these lamps on the other side of the exposure,
+        so that what drifts between them can be interpolated. A single choice without
+        `Choice.chosen` if none is suitable.
     """
     suitable = _suitable(science, candidates, Kind.ARC)
     if not suitable:
@@ -191,11 +193,15 @@ def choose_arcs(science: FrameInfo, candidates: Sequence[FrameInfo]) -> tuple[Ch
     )
     choices: list[Choice] = []
     lamps: set[str] = set()
+    sides: set[tuple[frozenset[str], bool]] = set()
     for points, reasons, index in ranked:
-        new = candidates[index].lamps - lamps
-        if choices and not new:
+        arc = candidates[index]
+        own, after = arc.lamps, arc.mid > science.mid
+        opposite = (own, not after) in sides and (own, after) not in sides
+        if choices and not (own - lamps or opposite):
             continue
-        lamps |= new
+        lamps |= own
+        sides.add((own, after))
         choices.append(_choice(science, candidates, index, points, reasons))
     return tuple(choices)
 

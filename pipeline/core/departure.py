@@ -82,7 +82,9 @@ def slide_of(prior: Dispersion, shift: float, stretch: float) -> Slide:
         return Slide(np.zeros(ORDER + 1), 0.0)
     difference = (slid - column)[inside]
     coefficients = np.linalg.lstsq(legendre(column[inside]), difference, rcond=None)[0]
-    return Slide(coefficients, 0.5 * float(np.exp(-0.5 * (shift / _SLIDES) ** 2)))
+    return Slide(
+        np.asarray(coefficients, dtype=float), 0.5 * float(np.exp(-0.5 * (shift / _SLIDES) ** 2))
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,8 +96,8 @@ class Departure:
     covariance: NDArray[np.float64]
     """Their covariance, doubt about the model included, shape (7, 7)."""
     offsets: dict[str, tuple[float, float]]
-    """Displacement of each lamp from the axis at the mean of the lines, and its error; empty for
-    a single lamp."""
+    """Displacement of each lamp from the axis, which lies midway between them, at the mean of the
+    lines, and its error; empty for a single lamp."""
     differences: dict[str, tuple[float, float]]
     """The same from the first lamp."""
     constant: dict[str, float]
@@ -133,10 +135,15 @@ class Departure:
         return result
 
     def sigma(self, column: ArrayLike) -> NDArray[np.float64]:
-        """Return the standard deviation of the departure at columns."""
+        """Return the standard deviation of the departure at columns.
+
+        Which lamp falls true cannot be known from them: half of what they differ by is in it.
+        """
         basis = legendre(column)
         variance = np.einsum("...i,ij,...j->...", basis, self.covariance, basis)
-        return np.sqrt(np.clip(variance, 0, None))
+        lamps = [self.offset(name, column) for name in self.constant]
+        apart = np.ptp(lamps, axis=0) if lamps else 0.0
+        return np.sqrt(np.clip(variance, 0, None) + (apart / 2) ** 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,7 +202,7 @@ def fit_departure(
     blur = _blur(predicted, fwhm)
     if len(lamps) > 1:
         share = np.interp(predicted, *blur)
-        own = np.stack([lamp == name for name in lamps], axis=1).astype(float)
+        own = np.stack([lamp == name for name in lamps], axis=1) @ _apart(len(lamps))
         design = np.hstack([design, own, own * share[:, None]])
     means = _means(design.shape[1], slide)
     belief = -np.array(_SCATTERS) / _TRUSTED_PX * stated
@@ -259,6 +266,13 @@ def _without_tail(weight: NDArray[np.float64]) -> NDArray[np.float64]:
     weight = weight.copy()
     weight[order[tail]] = 0.0
     result: NDArray[np.float64] = weight / weight.sum()
+    return result
+
+
+def _apart(lamps: int) -> NDArray[np.float64]:
+    """Return orthonormal ways in which lamps differ, their mean being zero; shape (l, l - 1)."""
+    away = np.eye(lamps)[:, 1:] - 1 / lamps
+    result: NDArray[np.float64] = np.linalg.qr(away)[0]
     return result
 
 
@@ -328,9 +342,9 @@ def _prior_widths(lamps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]
         rows = [_scaled(amplitude) for amplitude, _ in _AMPLITUDES]
         return np.array(rows), np.array([share for _, share in _AMPLITUDES])
     rows, shares = [], []
-    nothing = np.full(lamps, 1e-4)
+    nothing = np.full(lamps - 1, 1e-4)
     for (amplitude, part), (offset, share) in product(_AMPLITUDES, _OFFSETS):
-        some = np.full(lamps, offset)
+        some = np.full(lamps - 1, offset)
         rows.append(np.concatenate([_scaled(amplitude), some, nothing]))
         rows.append(np.concatenate([_scaled(amplitude), nothing, some]))
         shares += [part * share / 2, part * share / 2]
@@ -362,18 +376,19 @@ def _blur(
 def _parts(mean: NDArray[np.float64], lamps: list[str], part: int) -> dict[str, float]:
     if len(lamps) < 2:
         return {}
-    first = ORDER + 1 + part * len(lamps)
-    return {name: float(mean[first + k]) for k, name in enumerate(lamps)}
+    first = ORDER + 1 + part * (len(lamps) - 1)
+    values = _apart(len(lamps)) @ mean[first : first + len(lamps) - 1]
+    return {name: float(value) for name, value in zip(lamps, values, strict=True)}
 
 
 def _contrast(lamps: list[str], of: int, minus: int | None, size: int) -> NDArray[np.float64]:
     """Return the vector that reads a displacement off the coefficients."""
     vector = np.zeros(size)
+    ways = _apart(len(lamps))
+    own = ways[of] - (ways[minus] if minus is not None else 0.0)
     for part in (0, 1):
-        first = ORDER + 1 + part * len(lamps)
-        vector[first + of] += 1
-        if minus is not None:
-            vector[first + minus] -= 1
+        first = ORDER + 1 + part * (len(lamps) - 1)
+        vector[first : first + len(lamps) - 1] += own
     return vector
 
 

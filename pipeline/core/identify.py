@@ -29,7 +29,7 @@ the lines, what lies further is more likely a stray than a line of the lamp."""
 _BLEND_LIMIT, _BLEND_LAST, _SCARCE = 0.15, 0.5, 6
 """A possible pull of unresolved neighbours above this many columns keeps a line out; the second
 limit holds where fewer good lines than the third number are left."""
-_UNCERTAIN, _ENOUGH = 0.07, 8
+_UNCERTAIN, _ENOUGH = 0.06, 8
 """Centres worse than this many binned pixels are not needed where so many better lines exist."""
 _FEW = 4
 """Lines of a bare list that are enough to leave the unlikely ones out."""

@@ -6,9 +6,11 @@ import json
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from click.testing import CliRunner
 
 from goodman_live.pipeline.arc_command import arc
+from goodman_live.pipeline.raw_arc import solve_file
 from goodman_live.pipeline.simulate.frames import arc as simulated
 from goodman_live.pipeline.simulate.frames import bias
 from goodman_live.pipeline.simulate.instrument import setup
@@ -69,6 +71,73 @@ def test_the_real_axis_has_an_uncertainty_at_every_pixel(real):
 @pytest.mark.real
 def test_the_picture_is_a_png(real):
     assert real[1].read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture
+def altered(real_frames, tmp_path):
+    """Give a function that writes the real arc with other cards and data, and solves it."""
+    source = real_frames / "sp_400m1.fits"
+
+    def solve(change=None, **cards):
+        header, data = fits.getheader(source), fits.getdata(source)
+        for key, value in cards.items():
+            if value is None:
+                header.remove(key)
+            else:
+                header[key] = value
+        data = data if change is None else change(data.astype(float))
+        path = tmp_path / "altered.fits"
+        fits.PrimaryHDU(np.clip(np.round(data), 0, 65535).astype(np.uint16), header).writeto(path)
+        return solve_file(path)[0]
+
+    return solve
+
+
+NO_SWITCHES = dict.fromkeys(("LAMP_HGA", "LAMP_NE", "LAMP_AR", "LAMP_CU", "LAMP_FE"))
+ALTERATIONS = {
+    "grating angle too small": {"GRT_ANG": 5.5006, "GRT_TARG": 5.5},
+    "grating angle too large": {"GRT_ANG": 6.1006, "GRT_TARG": 6.1},
+    "camera angle off": {"CAM_ANG": 11.3, "CAM_TARG": 11.3},
+    "no mode": {"WAVMODE": None},
+    "custom mode": {"WAVMODE": "Custom"},
+    "labelled a target": {"OBSTYPE": "OBJECT"},
+    "labelled an arc": {"OBSTYPE": "COMP"},
+    "lamps by name": {**NO_SWITCHES, "OBJECT": "HgArNe"},
+    "lamps by their lines": NO_SWITCHES,
+    "upper rows": {"change": lambda data: data[250:], "PG5_6": 2100, "PG5_5": 150},
+    "a few rows": {"change": lambda data: data[190:210], "PG5_6": 2040, "PG5_5": 20},
+    "other columns": {"change": lambda data: data[:, 37:4000], "PG5_11": 37, "PG5_10": 3963},
+    "much noise": {
+        "change": lambda data: data + np.random.default_rng(1).normal(0, 30, data.shape)
+    },
+    "2x2": {
+        "change": lambda data: data[:, :4142].reshape(200, 2, 2071, 2).mean(axis=(1, 3)),
+        "CCDSUM": "2 2", "PG5_9": 2, "PG5_4": 2, "PG5_10": 2071, "PG5_5": 200, "TRIMSEC": None,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ALTERATIONS)
+def test_the_real_arc_gives_the_same_axis_however_it_is_labelled_and_cut(
+    real_frames, altered, name
+):
+    reference, _ = solve_file(real_frames / "sp_400m1.fits")
+    found = altered(**ALTERATIONS[name])
+    axis = found.axis
+    assert axis.trusted, axis.reasons
+    assert axis.n_used >= 20
+    assert axis.rms_px <= 0.05 * axis.binning
+    assert axis.loo_rms_px <= 0.06 * axis.binning
+    offset, error = axis.lamp_differences["NE"]
+    assert offset == pytest.approx(0.28, abs=0.05)
+    assert error < 0.05
+    x = np.linspace(*axis.coverage, 300)
+    row = np.full(300, found.tilt.row)
+    apart = (found.wavelength(x, row) - reference.wavelength(x, row)) / axis.scale(x)
+    assert np.abs(apart).max() <= 0.1
+    # lines that come and go with the columns move it by a few hundredths
+    assert np.all(np.abs(apart) <= 0.04 + 2 * axis.uncertainty_px(x))
 
 
 @pytest.fixture(scope="module")

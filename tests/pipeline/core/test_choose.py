@@ -219,6 +219,18 @@ class TestArcs:
         ]
         assert [choice.index for choice in choose_arcs(science, candidates)] == [0, 1]
 
+    def test_arcs_before_and_after_are_both_taken(self, science, arc):
+        hg, ne = frozenset({"HGA"}), frozenset({"NE"})
+        candidates = [
+            replace(arc, lamps=hg),
+            like(arc, minutes=2, lamps=ne),
+            like(arc, minutes=-34, lamps=hg),
+            like(arc, minutes=-36, lamps=hg),
+            like(arc, minutes=4, lamps=hg),
+        ]
+        chosen = [choice.index for choice in choose_arcs(science, candidates)]
+        assert chosen == [0, 1, 2]
+
     def test_right_ascension_wraps(self, science, arc):
         one = replace(science, ra_deg=359.999, block_id=None)
         (choice,) = choose_arcs(one, [replace(arc, ra_deg=0.001, block_id=None)])
