@@ -31,6 +31,8 @@ LEAST_ROWS = 12
 """Rows on either side without which no bend is taken across the target."""
 MOST_BEND = 6
 """Highest order of the bend."""
+FAR = 2.5
+"""FWHM from a source beyond which its wings are straight within a row."""
 SAMPLE = 40
 """Rows from which a first level and scatter are taken."""
 Zones = tuple[tuple[float, float], ...]
@@ -115,7 +117,7 @@ def fit_background(
     strip = cut_strip(work, path, offsets)
     rest, good = strip.data, strip.good.copy()
     if flux.any():
-        rest = rest - flux * source.profile(strip.offset, u)
+        rest = rest - flux * _wings(source, strip, offsets, u)
     for other, other_flux in others:
         distance = strip.rows - other.path(u)
         if np.abs(distance).min() > other.reach:
@@ -125,6 +127,19 @@ def fit_background(
         bright = np.abs(model) > 2.0 * np.sqrt(np.maximum(strip.variance, 1e-30))
         good &= ~((np.abs(distance) < 2.5 * other.fwhm(u)) | bright)
     return _line(strip, rest, good, zones)
+
+
+def _wings(
+    source: Source, strip: Strip, offsets: NDArray[np.intp], u: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return a source's profile in its own zones, shape (m, n); far from it, to first order."""
+    fwhm = float(source.fwhm(u[:: max(u.size // 16, 1)]).max())
+    if np.abs(offsets).min() < FAR * fwhm:
+        return source.profile(strip.offset, u)
+    steps = (offsets[:, None] + np.array([-0.5, 0.0, 0.5])).astype(float)
+    share = source.profile(steps, np.zeros(3))
+    phase = strip.offset[0] - offsets[0]
+    return np.asarray(share[:, 1:2] + (share[:, 2:] - share[:, :1]) * phase)
 
 
 def _offsets(zones: Zones, rows: int) -> NDArray[np.intp]:

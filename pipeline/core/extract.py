@@ -30,7 +30,13 @@ from goodman_live.pipeline.core.refine import (
     total_snr,
 )
 from goodman_live.pipeline.core.series import Series, fit_series
-from goodman_live.pipeline.core.source import Source, columns_scaled, core_offsets, cut_strip
+from goodman_live.pipeline.core.source import (
+    CORE,
+    Source,
+    columns_scaled,
+    core_offsets,
+    cut_strip,
+)
 from goodman_live.pipeline.core.targets import SEEING_ROWS, Search, find_targets, scaled
 from goodman_live.pipeline.core.working import Working, prepare
 
@@ -51,6 +57,8 @@ Method = Literal["optimal", "fractional"]
 
 TRACEABLE = 25.0
 """Significance from which a source is traced on its own, free of a brighter one's shape."""
+TOUCHING = 0.003
+"""Share of a source's peak from which another's wings call for a second look at it."""
 OWN_WIDTH = 100.0
 """Significance from which a source's width is its own even where it looks like the brightest's."""
 
@@ -274,10 +282,21 @@ def _solve_all(work: Working, solved: list[Solved], lend: Trace | None) -> None:
     for turn in range(2):
         for rank, k in enumerate(order):
             leader = solved[order[0]] if rank else None
-            if turn and len(solved) == 1:
-                return
             others = [s for i, s in enumerate(solved) if i != k and s.flux.any()]
+            if turn and not any(_touches(solved[k], other) for other in others):
+                continue
             _refine(work, solved[k], leader, others, lend, u)
+
+
+def _touches(state: Solved, other: Solved) -> bool:
+    """Whether another source's light matters where this one's flux is measured."""
+    u = np.linspace(-1, 1, 9)
+    apart = np.abs(other.source.path(u) - state.source.path(u))
+    own, light = state.source.shape, other.source.shape
+    nearest = float(np.clip(apart.min() - CORE * own.fwhm / 2, 0, None))
+    wing = float(np.median(other.flux)) * float(light(np.array([nearest]))[0])
+    core = float(np.median(state.flux)) * float(own(np.zeros(1))[0])
+    return apart.min() < 2 * CORE * max(own.fwhm, light.fwhm) or wing > TOUCHING * abs(core)
 
 
 def _first_fluxes(work: Working, states: Sequence[Solved], u: NDArray[np.float64]) -> None:

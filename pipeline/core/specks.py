@@ -89,7 +89,9 @@ def sharp_pixels(
     """
     ny, nx = rest.shape
     sharp = np.zeros(rest.shape, dtype=bool)
-    y, x = np.nonzero(good & (rest > 0) & (rest * rest > np.float32(HOT**2) * variance))
+    hot = rest * np.abs(rest)
+    hot /= np.float32(HOT**2)
+    y, x = np.divmod(np.flatnonzero((hot > variance) & good), nx)
     if y.size == 0:
         return sharp
     peak, noise = rest[y, x].astype(float), variance[y, x].astype(float)
