@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,31 @@ if TYPE_CHECKING:
     from goodman_live.widgets.pages.shell import Shell
 
 PAGE_SIZE = 50
+GATHER_S = 1.0
+"""For how long events are gathered before something is read again."""
+
+
+class Calm:
+    """Passes on that something happened, at most once in a while however much happens.
+
+    What the reader does is asked for at once; a busy night must not make every open page read
+    the catalogue twenty times a second.
+    """
+
+    def __init__(self, ask: Callable[[], None], seconds: float = GATHER_S) -> None:
+        self._ask = ask
+        self._seconds = seconds
+        self._waiting: asyncio.TimerHandle | None = None
+
+    def news(self) -> None:
+        """Say that something happened."""
+        if self._waiting is None:
+            loop = asyncio.get_running_loop()
+            self._waiting = loop.call_later(self._seconds, self._tell)
+
+    def _tell(self) -> None:
+        self._waiting = None
+        self._ask()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +98,8 @@ class Listing:
         for name, handler in (handlers | {"act": self._acted}).items():
             self.widget.when(name, handler)
         self._soon = Soon(self.read, self._failed)
+        self.news = Calm(self._soon.ask).news
+        """To be called with whatever happened that the rows may show."""
 
     def begin(self) -> None:
         """Read now, and whenever asked to."""

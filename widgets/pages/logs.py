@@ -68,9 +68,9 @@ class LogsPage:
         self.jobs.begin()
 
     def _heard(self, event: Event) -> None:
-        self.table.ask()
+        self.table.news()
         if event.kind.startswith("job."):
-            self.jobs.ask()
+            self.jobs.table.news()
 
     def _again(self) -> None:
         self.table.ask()

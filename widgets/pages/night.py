@@ -14,7 +14,7 @@ from goodman_live.widgets.client.core import AsyncClient
 from goodman_live.widgets.components.blocks import Figures, Place, Rows, Tiles
 from goodman_live.widgets.pages import forms, health, night_figures, words
 from goodman_live.widgets.pages.jobs import JobTable
-from goodman_live.widgets.pages.listing import column
+from goodman_live.widgets.pages.listing import Calm, column
 from goodman_live.widgets.pages.shell import Shell
 from goodman_live.widgets.pages.tasks import Soon
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from goodman_live.widgets.client.errors import ClientError
     from goodman_live.widgets.client.events import Event
 
+TRENDS_S = 10.0
+"""For how long products are gathered before the trends are drawn again."""
 MOST_FRAMES = 500
 """Frames of a night that are drawn by the hour."""
 TONES = {"failed": "bad", "waiting": "warn", "working": "info", "new": "info"}
@@ -85,6 +87,8 @@ class NightPage:
         self.widget = self.shell.widget
         self._soon = Soon(self._read, self._failed)
         self._slow = Soon(self._read_trends, self._failed)
+        self._calm = Calm(self._soon.ask)
+        self._calm_trends = Calm(self._slow.ask, TRENDS_S)
 
     def begin(self) -> None:
         """Read, and follow what happens."""
@@ -96,11 +100,11 @@ class NightPage:
 
     def _heard(self, event: Event) -> None:
         if event.kind.startswith(("frame.", "product.")):
-            self._soon.ask()
+            self._calm.news()
         if event.kind.startswith("product."):
-            self._slow.ask()
+            self._calm_trends.news()
         if event.kind.startswith("job."):
-            self.jobs.ask()
+            self.jobs.table.news()
 
     def _again(self) -> None:
         self._soon.ask()

@@ -130,7 +130,7 @@ class SearchPage:
 
     def _heard(self, event: Event) -> None:
         if event.kind.startswith(("frame.", "product.")):
-            self.table.ask()
+            self.table.news()
 
     def _again(self) -> None:
         self.table.ask()
