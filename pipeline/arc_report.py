@@ -39,6 +39,8 @@ def quality(axis: WavelengthSolution) -> dict[str, float | int | str | bool | No
         "leave_one_out_worst_px": axis.loo_worst_px / b,
         "coverage_blue_aa": float(axis.wavelength(axis.coverage[0])),
         "coverage_red_aa": float(axis.wavelength(axis.coverage[1])),
+        "weak": axis.weak,
+        "typical_uncertainty_px": axis.typical_uncertainty_px / b,
         "uncertainty_aa": float(axis.uncertainty(middle)),
         "uncertainty_kms": float(axis.uncertainty_kms(middle)),
         "dispersion_aa_px": float(axis.scale(middle)) * b,
@@ -155,6 +157,10 @@ def _summary(report: dict[str, Any]) -> str:
         rows.append(
             "all lines are one lamp's: how far it falls from where the target's light does cannot "
             "be known from it (0.3 columns were seen between lamps), and is not in the uncertainty"
+        )
+    if q["weak"]:
+        rows.append(
+            f"weak: uncertain by {q['typical_uncertainty_px']:.2f} px between the lines used"
         )
     rows.append("trusted" if q["trusted"] else f"NOT TO BE TRUSTED: {q['doubts']}")
     return "\n".join(rows)

@@ -227,6 +227,11 @@ def _notes(
             "All lines are one lamp's: its own displacement, some tenths of a pixel, cannot be "
             "known and is not in the stated uncertainty."
         )
+    if numbers["weak"]:
+        notes.append(
+            "The lines leave the axis uncertain by "
+            f"{numbers['typical_uncertainty_px']:.2f} px between them, more than a tenth."
+        )
     if flexure is not None:
         done = "applied" if settings.apply_flexure else "not applied"
         notes.append(

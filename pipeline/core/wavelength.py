@@ -34,6 +34,9 @@ _MEASURED_GAP = 12.0
 _FEW_GAP = 9.0
 """The same where fewer than five lines are left to tell."""
 _FEWEST = 3
+_WEAK, _SAMPLES = 0.1, 50
+"""Typical uncertainty beyond which a solution calls itself weak, binned pixels; places where it
+is looked at."""
 _PARTED = 2.0
 """Lines of a list that are nearer than this many unbinned columns cannot both be lines: the
 sharpest image is 2.6 columns wide."""
@@ -160,6 +163,16 @@ class WavelengthSolution:
     def uncertainty_kms(self, column: ArrayLike) -> NDArray[np.float64]:
         """Return one standard deviation of the wavelength as a velocity in km/s."""
         return self.uncertainty(column) / self.wavelength(column) * SPEED_OF_LIGHT_KMS
+
+    @property
+    def typical_uncertainty_px(self) -> float:
+        """Rms standard deviation of the axis between the lines used, unbinned columns."""
+        return _rms(self.uncertainty_px(np.linspace(*self.coverage, _SAMPLES)))
+
+    @property
+    def weak(self) -> bool:
+        """True where the lines are right but too few or too faint for a tenth of a pixel."""
+        return self.typical_uncertainty_px > _WEAK * max(self.binning, 1)
 
     def covers(self, column: ArrayLike) -> NDArray[np.bool_]:
         """Say which unbinned columns lie between the outermost lines used."""

@@ -132,10 +132,10 @@ def assert_accurate(results):
     assert_identified(results)
     count, error, ideal = np.array([(r[1], r[3], r[4]) for r in results if r[1] >= 5]).T
     many = count >= 13
-    assert np.mean(error[many] <= 0.1) >= 0.97
+    assert np.mean(error[many] <= 0.1) >= 0.99
     within, best = np.mean(error <= 0.1), np.mean(ideal <= 0.1)
-    assert within >= best - 0.05, (within, best)
-    assert np.sqrt(np.mean(error**2)) <= 1.45 * np.sqrt(np.mean(ideal**2))
+    assert within >= best - 0.015, (within, best)
+    assert np.sqrt(np.mean(error**2)) <= 1.25 * np.sqrt(np.mean(ideal**2))
 
 
 def test_published_line_sets_are_identified_when_spoilt(reference_arcs):
@@ -243,10 +243,11 @@ def test_a_window_that_does_not_begin_at_the_first_column_changes_nothing(make_a
 
 
 def test_every_row_has_its_own_wavelength(make_arc):
-    frame, info, law = make_arc("400_M2", ("HGA", "NE"), seed=21, rows=900)
+    frame, info, law = make_arc("400_M2", ("HGA", "NE"), seed=21, rows=1600)
     solution = solve_arc(frame, info)
     x = solution.column[solution.axis.covers(solution.column)]
-    for row in (1700.0, 1900.0, 2095.0, 2300.0, 2500.0):
+    # 1320 and 2870 are the ends of the long slit
+    for row in (1320.0, 1700.0, 2095.0, 2500.0, 2870.0):
         truth = law.wavelength(x, row)
         error = (solution.wavelength(x, row) - truth) / solution.axis.scale(x)
         assert np.sqrt(np.mean(error**2)) <= 0.1, row
@@ -365,6 +366,19 @@ def test_the_wrong_lamp_is_not_trusted(make_arc):
     except UntrustedSolutionError:
         return
     assert not found.axis.trusted
+
+
+def test_few_noisy_lines_call_themselves_weak_and_many_do_not():
+    prior = predict(600, 17.0, 7.0, "600_BLUE")
+    lines = lines_for(("CU",), 600)
+    columns = prior.column(lines.wavelength[lines.chance == 1])
+    inside = np.sort(columns[(columns > 100) & (columns < 4000)])
+    many = solve_lines(inside, lamps=("CU",), prior=prior)
+    few = solve_lines(inside[::12], lamps=("CU",), prior=prior, sigma=0.4)
+    assert many.trusted
+    assert not many.weak
+    assert few.weak
+    assert few.typical_uncertainty_px > 0.1
 
 
 @pytest.mark.parametrize("columns", [[], [100.0], [100.0, 2000.0]])
