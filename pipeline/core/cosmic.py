@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -114,7 +115,8 @@ def clean_cosmics(frame: Frame, method: Method, *, camera: str, spectrum: bool) 
     if method == "none":
         return Cleaned(frame, np.zeros(frame.data.shape, bool), 0)
     ignore = _never_hits(frame.flags)
-    smooth = spectrum_model if spectrum else image_model
+    xbin = frame.window.xbin
+    smooth = partial(spectrum_model, xbin=xbin) if spectrum else image_model
     unfit = ignore | ((frame.flags & np.uint8(Flag.UNEXPOSED)) != 0)
     light = np.where(unfit, np.float32(np.nan), frame.data) if unfit.any() else frame.data
     model, variance = smooth(light), frame.uncertainty**2
@@ -128,7 +130,7 @@ def clean_cosmics(frame: Frame, method: Method, *, camera: str, spectrum: bool) 
         mask = find_lacosmic(frame.data, model, variance, quiet=quiet, ignore=ignore, steps=steps)
     else:
         contrast = (frame.data - model) / np.sqrt(quiet)
-        mask = find_dcr(contrast, parameters_for(camera, frame.window.xbin), ignore=ignore)
+        mask = find_dcr(contrast, parameters_for(camera, xbin), ignore=ignore)
     if method == "dcr" or not spectrum:
         residual = frame.data - model
         optics = _Light.of(frame, residual, quiet, ~ignore, spectrum=spectrum)
@@ -206,7 +208,7 @@ class _Light:
         return keep[events]
 
 
-def _sharp_limit(signal: NDArray[np.float32]) -> float:
+def _sharp_limit(signal: NDArray[np.floating]) -> float:
     """Return the excess that few of the peaks of an image reach by noise: more with more stars."""
     inner = signal[1:-1, 1:-1]
     y, x = np.nonzero(inner > _PEAK_SIGMA)
@@ -223,7 +225,7 @@ def _sharp_limit(signal: NDArray[np.float32]) -> float:
 
 
 def _pairs(
-    signal: NDArray[np.float32],
+    signal: NDArray[np.floating],
 ) -> tuple[tuple[NDArray[np.intp], ...], tuple[NDArray[np.intp], ...], NDArray[np.intp]]:
     """Return pairs of neighbours that stand out together: both places, and the direction."""
     y, x = np.nonzero(signal > _HALF_SIGMA)

@@ -213,7 +213,7 @@ def grow(
             break
         around = surroundings(residual, mask | ring, pixels)
         noise2 = variance[pixels]
-        excess2 = np.maximum(around.scatter**2 - 2 * noise2, 0)
+        excess2 = np.maximum(around.typical**2 - 2 * noise2, 0)
         joins = residual[pixels] - around.level > threshold * np.sqrt(noise2 + excess2)
         if falling:
             joins &= residual[pixels] <= _highest_beside(residual, front, pixels)

@@ -19,6 +19,9 @@ class Surroundings:
     """Median of the good neighbours, shape (n,); zero where there are none."""
     scatter: NDArray[np.float32]
     """Standard deviation of the good neighbours, shape (n,); zero for fewer than three."""
+    typical: NDArray[np.float32]
+    """Median departure of the good neighbours from `level`, times 1.4826: a standard deviation
+    to which a few wild ones among them add nothing, shape (n,); zero for fewer than three."""
     count: NDArray[np.intp]
     """Number of good neighbours, shape (n,)."""
 
@@ -54,9 +57,20 @@ def surroundings(
     good = inside & ~bad[y, x] & np.isfinite(values)
     count = good.sum(axis=1)
     ordered = np.sort(np.where(good, values, np.inf), axis=1)
-    usable, each = np.maximum(count, 1), np.arange(len(rows))
-    middle = (ordered[each, (usable - 1) // 2] + ordered[each, usable // 2]) / 2
-    level = np.where(count > 0, middle, 0).astype(np.float32)
-    square = np.where(good, values - level[:, None], 0) ** 2
-    scatter = np.sqrt(square.sum(axis=1) / np.maximum(count - 1, 1))
-    return Surroundings(level, np.where(count > 2, scatter, 0).astype(np.float32), count)
+    level = np.where(count > 0, _middle(ordered, count), 0).astype(np.float32)
+    off = np.where(good, values - level[:, None], 0)
+    scatter = np.sqrt((off**2).sum(axis=1) / np.maximum(count - 1, 1))
+    away = np.sort(np.where(good, np.abs(off), np.inf), axis=1)
+    enough = count > 2
+    return Surroundings(
+        level,
+        np.where(enough, scatter, 0).astype(np.float32),
+        np.where(enough, 1.4826 * _middle(away, count), 0).astype(np.float32),
+        count,
+    )
+
+
+def _middle(ordered: NDArray[np.float32], count: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Return the median of the first `count` values of each ordered row."""
+    usable, each = np.maximum(count, 1), np.arange(len(ordered))
+    return (ordered[each, (usable - 1) // 2] + ordered[each, usable // 2]) / 2

@@ -72,16 +72,18 @@ def along_columns(image: NDArray[np.float32], block: int = BLOCK) -> NDArray[np.
     return along_rows(image.T, block).T
 
 
-def spectrum_model(data: NDArray[np.float32]) -> NDArray[np.float32]:
+def spectrum_model(data: NDArray[np.float32], xbin: int = 2) -> NDArray[np.float32]:
     """Return sky, sky lines and traces of a long-slit frame, without what is small, (ny, nx).
 
     Parameters
     ----------
     data : ndarray of float32, shape (ny, nx)
         Dispersion along x; NaN is ignored.
+    xbin : int
+        Binning along x: a muon's track along a row must stay shorter than half a block.
     """
     sky = along_rows(data)
-    return sky + along_columns(data - sky)
+    return sky + along_columns(data - sky, max(2 * BLOCK // xbin, BLOCK))
 
 
 def image_model(data: NDArray[np.float32], block: int = 12) -> NDArray[np.float32]:

@@ -81,6 +81,50 @@ def test_default_reaches_its_figures_at_other_binnings(binning):
     assert false < 1e-4
 
 
+def lines(strength):
+    return tuple((wave, strength * rate) for wave, rate in NEBULA)
+
+
+LIGHT = {
+    "red sky": ("600_RED", [Source(2100, 18.0)]),
+    "red sky, high dispersion": ("1200_M7", [Source(2100, 18.0)]),
+    "faint": ("400_M1", [Source(2100, 21.0)]),
+    "bright": ("400_M1", [Source(2100, 12.0)]),
+    "sharp": ("400_M1", [Source(2100, 13.0, fwhm_arcsec=0.6)]),
+    "galaxy": ("400_M1", [Source(2000, 15.0, fwhm_arcsec=10.0)]),
+    "nebula": ("600_MID", [Source(1850, np.inf, lines=lines(50), fwhm_arcsec=0.6)]),
+    "wide nebula": ("600_MID", [Source(1950, np.inf, lines=lines(200), fwhm_arcsec=8.0)]),
+    "crowded": ("400_M1", [Source(1750 + 40 * i, 15.0 + i, fwhm_arcsec=0.6) for i in range(14)]),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("binning", [(1, 1), (2, 2), (1, 2), (3, 3)])
+@pytest.mark.parametrize("camera", ["Red", "Blue"])
+@pytest.mark.parametrize("light", LIGHT)
+def test_900_s_through_every_kind_of_light(light, camera, binning):
+    mode, sources = LIGHT[light]
+    scores = []
+    for seed in range(20, 24):
+        frame, cosmic, _, sigma = scene(
+            seed, camera=camera, binning=binning, mode=mode, sources=sources, rate=1.0
+        )
+        method = choose_method("default", camera, binning[0])
+        mask = clean_cosmics(frame, method, camera=camera, spectrum=True).mask
+        scores.append(score(mask, frame, cosmic, sigma))
+    pixels, events, false = np.mean(scores, axis=0)
+    assert pixels >= 0.95
+    assert events >= 0.985
+    assert false < 1e-4
+
+
+def test_a_track_along_the_dispersion_is_no_trace():
+    frame, *_ = scene(5, rate=0.0, binning=(1, 1))
+    frame.data[150:152, 300:322] += 400.0
+    mask = clean_cosmics(frame, "lacosmic", camera="Red", spectrum=True).mask
+    assert mask[150:152, 300:322].mean() > 0.95
+
+
 @pytest.mark.parametrize("method", ["lacosmic", "dcr"])
 def test_without_cosmic_rays_next_to_nothing_is_marked(method):
     marked = []
