@@ -2,7 +2,8 @@
 
 Run ``python benchmarks/bench_reduce.py [2x2|1x1 ...] [--no-peer]``. Times are wall and processor
 seconds; the peak of memory is that of a fresh process that does nothing else, above its size once
-idle. The two-dimensional stage of a night runs in two processes, programs' start included.
+idle. The two-dimensional stage of a night is that of the command, in two processes, its start
+included.
 """
 
 from __future__ import annotations
@@ -56,40 +57,18 @@ print(json.dumps({"wall": min(runs)[0], "cpu": min(r[1] for r in runs), "peak": 
 """
 
 
-STAGE = """
-import sys
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from pathlib import Path
-from goodman_live.pipeline.blocks.masters import build_master_bias, build_master_flat
-from goodman_live.pipeline.blocks.reduce import reduce
-from goodman_live.pipeline.core.info import Kind
-from goodman_live.pipeline.products.fits import read_info
-from goodman_live.pipeline.settings import ReductionSettings
-if __name__ == "__main__":
-    raw, out, given = Path(sys.argv[1]), Path(sys.argv[2]), dict(settings=ReductionSettings())
-    kinds = {path: read_info(path).kind for path in sorted(raw.glob("*.fits*"))}
-    pick = lambda *wanted: [path for path, kind in kinds.items() if kind in wanted]
-    bias = build_master_bias(pick(Kind.BIAS), out_dir=out, **given).products[0].path
-    flat = build_master_flat(pick(Kind.FLAT), bias=bias, out_dir=out, **given).products[0].path
-    frames = pick(Kind.SPECTRUM, Kind.ARC)
-    with ProcessPoolExecutor(2) as pool:
-        done = list(pool.map(partial(reduce, bias=bias, flat=flat, out_dir=out, **given), frames))
-    print(len(done), "frames reduced")
-"""
-
-
 def bench_stage(binning: tuple[int, int]) -> None:
-    """Reduce a night in two dimensions, with the block functions and with redccd."""
+    """Reduce a night in two dimensions, with ``goodman-live reduce --until reduce`` and redccd."""
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         write_night(work, bench_night(1, binning=binning))
-        (work / "stage.py").write_text(STAGE)
+        program = str(Path(sys.executable).with_name("goodman-live"))
         ours = measure(
-            [sys.executable, "stage.py", str(work / "RAW"), str(work / "ours")],
+            [program, "reduce", str(work / "RAW"), str(work / "ours"), "--until", "reduce"],
             cwd=work, log=work / "ours.log",
         )  # fmt: skip
-        print(f"  2-D stage of a night: {(work / 'ours.log').read_text().strip()}")
+        last = (work / "ours.log").read_text().strip().splitlines()[-1]
+        print(f"  2-D stage of a night: {last}")
         (work / "peer").mkdir()
         peer = measure(
             ["redccd", "--raw-path", str(work / "RAW"), "--red-path", str(work / "peer"),
