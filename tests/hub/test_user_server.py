@@ -64,11 +64,14 @@ def test_it_serves_pages_and_no_terminal(server):
 
 def test_pages_cannot_choose_their_frame_and_load_listed_extensions_only():
     c = Config()
-    userserver.configure(c, {"JUPYTERHUB_USER": "vera", "GOODMAN_API_PATH": "/s"})
+    told = {"JUPYTERHUB_USER": "vera", "GOODMAN_API_PATH": "/s"}
+    userserver.configure(c, told | {"GOODMAN_CONTACT_NAME": "Support"})
     assert c.VoilaConfiguration.allow_template_override == "NO"
     assert c.VoilaConfiguration.allow_theme_override == "NO"
     assert c.VoilaConfiguration.extension_allowlist == userserver.LAB_EXTENSIONS
     assert c.VoilaConfiguration.resources["goodman"]["user"] == "vera"
+    contact = c.VoilaConfiguration.resources["goodman"]["contact"]
+    assert contact == {"name": "Support", "email": ""}
     assert not c.VoilaConfiguration.show_tracebacks
 
 

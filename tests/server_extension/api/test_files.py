@@ -172,3 +172,22 @@ def test_every_list_leads_to_its_next_page_and_back(as_, path):
         page = client.get(page["next"]).json()
         seen += page["results"]
     assert len({row["id"] for row in seen}) == len(seen) == min(count, 50)
+
+
+def test_a_place_on_the_sky_narrows_a_list_and_what_is_none_is_refused(as_):
+    everything = as_("staff").get("api/files/").json()["count"]
+    near = {"ra": "12:00:00", "dec": "-30:00:00", "radius": "1"}
+    assert as_("staff").get("api/files/", params=near).json()["count"] < everything
+    assert as_("staff").get("api/files/facets/", params=near).json()["count"] < everything
+    # Half a position is none.
+    assert as_("staff").get("api/files/", params={"ra": "10"}).json()["count"] == everything
+    for name, text in (("ra", "25:00:00"), ("dec", "ninety"), ("radius", "nan"), ("radius", "-1")):
+        answer = as_("staff").get("api/files/", params={**near, name: text})
+        assert (answer.status_code, answer.json()["field"]) == (400, name)
+
+
+def test_files_are_counted_and_found_by_their_grade(as_):
+    grades = as_("staff").get("api/files/facets/").json()["facets"]["grade"]
+    for one in grades:
+        found = as_("staff").get("api/files/", params={"grade": one["value"]}).json()["count"]
+        assert found == one["count"]
