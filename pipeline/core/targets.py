@@ -39,6 +39,12 @@ NARROWEST = 2.4
 """Narrowest source, unbinned rows FWHM (0.35 arcsec): nothing sharper is light."""
 FLOOR = 0.04
 """Error of a source's fitted shape as a share of it: what stands within is not a neighbour."""
+SHARP = 0.6
+"""Significance at the width of a star over that at a larger one, from which there is a star."""
+DIP = 6.0
+"""Standard deviations of a dip that divides one wide source into two."""
+DEEP = 0.04
+"""Least depth of such a dip as a share of the lower peak: rows differ in the flat."""
 MOST_REFUSED = 4
 """Peaks that prove to be no source after which the search ends: fits are dear."""
 
@@ -111,7 +117,7 @@ def find_targets(
     best = _strongest(blocks, raw, chosen, seeing)
     path = _follow(blocks, best, seeing) if best else _straight()
     search = _in_stack(blocks, raw, path, shape, seeing, most, best)
-    others = _elsewhere(blocks, search, path, seeing, most, shape)
+    others = _elsewhere(blocks, raw, search, path, seeing, most, shape)
     return replace(search, found=(*search.found, *others)[:most])
 
 
@@ -136,12 +142,12 @@ def _straight() -> Series:
 
 def _scores(
     blocks: Blocks,
+    raw: Blocks,
     chosen: list[Piece],
     seeing: float,
     shift: NDArray[np.float64] | None = None,
     *,
     photons: bool = False,
-    raw: Blocks | None = None,
 ) -> list[tuple[float, list[Piece], NDArray[np.float64]]]:
     """Return (width, pieces, significances) for continuum at all widths, lines at one.
 
@@ -151,6 +157,8 @@ def _scores(
     lines = [p for p in chosen if p.template == "line"]
     out = []
     profile, weight = stack(blocks, continuum, shift, photons=photons)
+    whole = [Piece(0, blocks.columns.size, 0.0, t, whole=True) for t in ("flat", "sky")]
+    uneven = stack(raw, whole, shift, photons=photons)
     for factor in WIDTHS:
         width = seeing * factor
         if width > profile.shape[1] / 4:
@@ -158,11 +166,11 @@ def _scores(
         # What is wide is steady: only stars show in parts of the spectrum alone.
         some = [i for i, p in enumerate(continuum) if p.whole or factor < WIDE]
         if some:
-            least = 1.0
-            if raw is not None and factor > 1:
-                even = [p for p in continuum if p.whole and p.slope == 0]
-                least = _wander(*stack(raw, even, photons=photons), width)
-            score = normalised(significance(profile[some], weight[some], width), least)
+            score = significance(profile[some], weight[some], width)
+            # What all columns share counts less in fewer of them.
+            share = np.array([continuum[i].last - continuum[i].first for i in some])
+            excess = _wander(*uneven, width) ** 2 - 1
+            score = normalised(score, np.sqrt(1 + excess * share / blocks.columns.size))
             out.append((width, [continuum[i] for i in some], score))
     if lines:
         profile, weight = stack(blocks, lines, shift, photons=photons)
@@ -183,7 +191,7 @@ def _strongest(blocks: Blocks, raw: Blocks, chosen: list[Piece], seeing: float) 
     """Return the peak that stands highest above its threshold."""
     best, excess = None, 1.0
     usable = np.asarray(blocks.weight.any(axis=0))
-    for width, tried, score in _scores(blocks, chosen, seeing, raw=raw):
+    for width, tried, score in _scores(blocks, raw, chosen, seeing):
         limit = np.array([p.threshold for p in tried])[:, None] * _caution(usable, width, seeing)
         ratio = score / limit
         # A line that belongs to a source with a continuum is better followed by the latter.
@@ -241,6 +249,15 @@ def _follow(blocks: Blocks, peak: _Peak, seeing: float) -> Series:
     width = max(peak.fwhm, seeing)
     score = normalised(significance(profile, weight, width))
     middles = np.array([blocks.columns[a:b].mean() for a, b in itertools.pairwise(edges)])
+    if width > 1.5 * seeing:
+        # Two stars close together look wide: one of them is followed, not their middle.
+        sharp = normalised(significance(profile, weight, seeing))
+        here = int(np.argmin(np.abs(middles - piece_middle)))
+        near = slice(max(round(peak.row - width), 0), round(peak.row + width) + 1)
+        if sharp[here, near].max() > SHARP * score[here, near].max():
+            score, width = sharp, seeing
+            row = _summit(sharp[here], near.start + int(np.argmax(sharp[here, near])))
+            peak = replace(peak, row=row, fwhm=seeing)
     x, y, s = _walk(score, middles, peak, piece_middle, width)
     if len(x) < 4:
         x, y, s = [blocks.columns[0], blocks.columns[-1]], [peak.row] * 2, [1.0, 1.0]
@@ -375,13 +392,31 @@ def _fit_stack(
             own_width=own,
             tolerance=FLOOR / 2,
         )
-        if not _sound(trial, typical, WIDEST_ROWS * seeing / SEEING_ROWS):
+        sound = _sound(trial, typical, WIDEST_ROWS * seeing / SEEING_ROWS)
+        if not sound or not _stands(data, noise, fit, trial, typical, seeing):
             own.pop()
             refused.append((row, width))
             continue
+        scores.append(score)
+        pair = _twins(profile, sigma, trial)
+        if pair is not None and len(centres) + 1 < most:
+            apart = pair[1] - pair[0]
+            others = list(trial.centre[:-1])
+            split = fit_profiles(
+                profile,
+                sigma,
+                [*others, *pair],
+                [*(s.fwhm for s in trial.shapes[: len(others)]), apart / 1.6, apart / 1.6],
+                name=shape,
+                own_width=[*own, False],
+                tolerance=FLOOR / 2,
+            )
+            if _sound(split, split.shapes[-1].fwhm, WIDEST_ROWS * seeing / SEEING_ROWS):
+                trial = split
+                own.append(False)
+                scores.append(score)
         fit = trial
         centres, widths = list(fit.centre), [s.fwhm for s in fit.shapes]
-        scores.append(score)
     found: list[Found] = []
     if fit is not None:
         for k in np.argsort(-fit.flux):
@@ -414,10 +449,7 @@ def _next(
         width = base * factor
         if width > profile.size / 4:
             continue
-        least = 1.0
-        if factor > 1:
-            least = _wander((data.uneven - model)[None], weight[None], width)
-        score = normalised(significance((profile - model)[None], weight[None], width), least)[0]
+        score = _score_at(data, weight, model, width)
         for centre, own in taken:
             near = int(np.ceil(0.8 * max(own, base)))
             score[max(round(centre) - near, 0) : round(centre) + near + 1] = 0
@@ -426,6 +458,72 @@ def _next(
         if score[k] > limit[k] and (best is None or score[k] > 1.1 * best[2]):
             best = (_summit(score, k), width, float(score[k]))
     return best
+
+
+def _twins(
+    profile: NDArray[np.float64], sigma: NDArray[np.float64], fit: ProfileFit
+) -> tuple[float, float] | None:
+    """Return the rows of two peaks that the newest source of a fit covers, if there are two.
+
+    Stars closer than two widths look like one wide source to the filter that finds them, but
+    there is a dip between them.
+    """
+    centre, fwhm = float(fit.centre[-1]), fit.shapes[-1].fwhm
+    low, high = (
+        max(int(centre - 1.5 * fwhm), 1),
+        min(int(centre + 1.5 * fwhm) + 2, profile.size - 1),
+    )
+    if high - low < 5 or not np.isfinite(sigma[low - 1 : high + 1]).all():
+        return None
+    light, error = profile[low:high], 1.4 * sigma[low:high]
+    first = int(np.argmax(light))
+    best = None
+    for k in range(1, light.size - 1):
+        if abs(k - first) < 3 or not light[k - 1] <= light[k] >= light[k + 1]:
+            continue
+        between = slice(min(k, first) + 1, max(k, first))
+        lowest = between.start + int(np.argmin(light[between]))
+        depth = light[k] - light[lowest]
+        if depth > max(DIP * error[lowest], DEEP * light[k]) and (
+            best is None or light[k] > light[best]
+        ):
+            best = k
+    if best is None:
+        return None
+    rows = sorted((_summit(light, first) + low, _summit(light, best) + low))
+    return rows[0], rows[1]
+
+
+def _score_at(
+    data: _Stacked, weight: NDArray[np.float64], model: NDArray[np.float64], width: float
+) -> NDArray[np.float64]:
+    """Return the significance of what a model leaves, for one width, shape (rows,)."""
+    least = _wander((data.uneven - model)[None], weight[None], width)
+    score = significance((data.profile - model)[None], weight[None], width)
+    return np.asarray(normalised(score, least)[0])
+
+
+def _stands(
+    data: _Stacked,
+    sigma: NDArray[np.float64],
+    known: ProfileFit | None,
+    trial: ProfileFit,
+    typical: float,
+    seeing: float,
+) -> bool:
+    """Whether the newest source of a fit is significant at the width that it turned out to have.
+
+    What was noticed as narrow may prove to be wide, and wide light must stand higher.
+    """
+    width, centre = trial.shapes[-1].fwhm, trial.centre[-1]
+    if width < 1.5 * max(typical, seeing):
+        return True
+    weight = np.where(np.isfinite(sigma), 1 / sigma**2, 0.0)
+    model = known.model - known.background if known else np.zeros_like(data.profile)
+    score = _score_at(data, weight, model, width)
+    limit = data.piece.threshold * _caution(weight > 0, width, seeing)
+    near = slice(max(round(centre - width / 2), 0), max(round(centre + width / 2), 0) + 1)
+    return bool(np.any(score[near] > limit[near]))
 
 
 def _sound(fit: ProfileFit, typical: float, widest: float) -> bool:
@@ -442,6 +540,7 @@ def _sound(fit: ProfileFit, typical: float, widest: float) -> bool:
 
 def _elsewhere(
     blocks: Blocks,
+    raw: Blocks,
     search: Search,
     path: Series,
     seeing: float,
@@ -455,7 +554,7 @@ def _elsewhere(
     width = search.found[0].fwhm if search.found else seeing
     width = float(np.clip(width, 0.5 * seeing, 2 * seeing))
     out: list[Found] = []
-    scores = _scores(blocks, chosen, width, shift, photons=True)
+    scores = _scores(blocks, raw, chosen, width, shift, photons=True)
     for _ in range(most - len(search.found)):
         peak = _best_elsewhere(scores, [*search.found, *out], search, width)
         if peak is None:

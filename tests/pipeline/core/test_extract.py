@@ -9,6 +9,7 @@ from goodman_live.pipeline.core.aperture import Aperture
 from goodman_live.pipeline.core.errors import NoTargetError, SettingsError
 from goodman_live.pipeline.core.extract import extract_targets
 from goodman_live.pipeline.core.frame import Flag
+from goodman_live.pipeline.core.working import prepare
 from tests.pipeline.core.slit_scene import GAIN, Star, ideal_sigma, scene
 
 QUICK, FULL = 10, 100
@@ -52,9 +53,10 @@ def test_bright_star_is_unbiased_flat_and_honest(count):
 @pytest.mark.parametrize("count", [QUICK, pytest.param(FULL, marks=pytest.mark.slow)])
 def test_faint_star_reaches_the_photon_limit(count):
     result = measure(Star(150, 60.0, slope=0.001, curve=0.0), range(count))
-    _, efficiency, width, _, _, _ = result.mean(axis=0)
-    assert efficiency > 0.95 if count == QUICK else efficiency > 0.97
-    assert 0.95 < width < 1.05
+    bias, efficiency, width, _, _, _ = result.mean(axis=0)
+    assert abs(bias) < (0.02 if count == QUICK else 0.008)
+    assert efficiency > (0.95 if count == QUICK else 0.97)
+    assert 0.97 < width < 1.03
 
 
 def test_blank_sky_has_no_target():
@@ -77,7 +79,7 @@ def test_second_star_is_found_whatever_the_brightest(count):
         both = np.array([truth.row_unbinned(100), truth.row_unbinned(190)])
         found += np.any(np.abs(rows - both[1]) < 4)
         assert np.all(np.abs(rows[:, None] - both).min(axis=1) < 6)
-    assert found >= (0.8 if count == 12 else 0.95) * count
+    assert found >= (10 if count == 12 else 0.95 * count)
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.01, -0.02])
@@ -108,6 +110,40 @@ def test_close_neighbour_does_not_bias():
     assert len(targets) == 2
     for target, flux in zip(targets, truth.fluxes, strict=True):
         assert np.mean(target.spectrum.flux) == pytest.approx(flux.mean(), rel=0.02)
+
+
+@pytest.mark.parametrize("ratio", [1.0, 0.3])
+@pytest.mark.parametrize("apart", [1.5, 2.0])
+def test_stars_closer_than_two_widths_are_told_apart(apart, ratio):
+    first = Star(150, 3000.0, fwhm=4.5)
+    second = Star(150 + apart * 4.5, 3000.0 * ratio, fwhm=4.5)
+    truth = scene(4, [first, second])
+    targets = sorted(extract_targets(truth.frame).targets, key=lambda t: t.quality["row_unbinned"])
+    assert len(targets) == 2
+    for target, flux, star in zip(targets, truth.fluxes, (first, second), strict=True):
+        assert np.mean(target.spectrum.flux) == pytest.approx(flux.mean(), rel=0.03)
+        assert target.quality["row_unbinned"] == pytest.approx(
+            truth.row_unbinned(star.row), abs=0.5
+        )
+
+
+def test_one_wide_source_is_not_split():
+    for seed, fwhm in enumerate((6.0, 9.0, 14.0)):
+        truth = scene(seed, [Star(150, 3000.0, fwhm=fwhm)])
+        targets = extract_targets(truth.frame).targets
+        assert len(targets) == 1
+        assert np.mean(targets[0].spectrum.flux) == pytest.approx(truth.fluxes[0].mean(), rel=0.02)
+
+
+def test_star_does_not_enter_the_sky_on_tilted_lines():
+    """A comb of one tooth a column is a change along the slit where lines are tilted."""
+    blank, starry = scene(15), scene(15, [Star(150, 60.0, slope=0.0, curve=0.0)])
+    bends = []
+    for truth in (blank, starry):
+        work = prepare(truth.frame)
+        along = np.median(work.sky_image - truth.sky, axis=1)
+        bends.append(along - np.polyval(np.polyfit(np.arange(300), along, 1), np.arange(300)))
+    assert np.abs(bends[1] - bends[0]).max() < 0.02
 
 
 def test_max_targets_is_honoured_and_the_rest_counted():
