@@ -204,7 +204,8 @@ class ApiHandler(JupyterHandler):
             await act()
             return
         mine = (self.viewer.user_id, key)
-        digest = repeats.digest_of(self.request)
+        # An upload is a body of many megabytes: nobody else waits while it is read.
+        digest = await self.backend.compute(repeats.digest_of, self.request)
         kept = await self.backend.write(repeats.begin, *mine, digest)
         if kept is not None:
             self.set_header("Idempotent-Replayed", "true")
