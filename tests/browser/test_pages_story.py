@@ -27,6 +27,7 @@ class Reader:
         size = {"width": 1280, "height": 860}
         self.context = browser.new_context(color_scheme=scheme, viewport=size)
         self.page = self.context.new_page()
+        self.page.set_default_timeout(120_000)
         self.asked, self.faults = [], []
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
@@ -71,7 +72,21 @@ class Reader:
 
 
 @pytest.fixture(scope="module")
-def pi(browser, live):
+def settled(live, sign_in):
+    """Wait until the whole night has come and nothing is being made of it: counts hold still."""
+    client = sign_in("observer")
+    every = len([*(live.root / "night" / "RAW").glob("*.fits")])
+    quiet, deadline = 0, time.monotonic() + PATIENCE_MS / 1000
+    while quiet < 3:
+        assert time.monotonic() < deadline, "the night does not come to rest"
+        come = len([*(live.root / "raw").glob("*.fits")])
+        queue = client.get(f"{live.api}/").json()["queue"]
+        quiet = quiet + 1 if come >= every and not queue else 0
+        time.sleep(1)
+
+
+@pytest.fixture(scope="module")
+def pi(browser, live, settled):
     """The PI of a proposal, in the dark."""
     reader = Reader(browser, live, "observer", "dark")
     yield reader
@@ -79,7 +94,7 @@ def pi(browser, live):
 
 
 @pytest.fixture(scope="module")
-def staff(browser, live):
+def staff(browser, live, settled):
     """A superuser, in the light."""
     reader = Reader(browser, live, "nightstaff", "light")
     yield reader
@@ -96,6 +111,10 @@ NAMELESS = """() => [...document.querySelectorAll(
   .filter((el) => !(el.getAttribute("aria-label") || el.textContent.trim() || el.title
     || el.closest("label") || (el.labels && el.labels.length)))
   .map((el) => el.outerHTML.slice(0, 120))"""
+SORTED = """() => {
+  const names = [...document.querySelectorAll("tr[data-row] td:nth-child(2)")]
+    .map((cell) => cell.textContent);
+  return names.length > 1 && names.every((name, i) => !i || names[i - 1] >= name); }"""
 WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -148,8 +167,8 @@ def test_a_search_is_narrowed_sorted_shared_and_taken_home(pi, live):
     )
     page.get_by_role("button", name="File name").click()
     page.wait_for_function("location.search.includes('ordering=-file_name')", timeout=30_000)
+    page.wait_for_function(SORTED, timeout=60_000)
     names = page.locator("tr[data-row] td:nth-child(2)").all_inner_texts()
-    assert names == sorted(names, reverse=True)
     # The address is the search: another tab shows the same.
     other = pi.context.new_page()
     other.goto(page.url)
@@ -171,9 +190,10 @@ def test_a_search_is_narrowed_sorted_shared_and_taken_home(pi, live):
 def test_a_place_on_the_sky_and_what_is_none(pi):
     page = pi.open("search", "ra=16:12:04&dec=-00:25:23&radius=3")
     row(page, "GRB260815").wait_for(timeout=PATIENCE_MS)
-    assert set(page.locator("tr[data-row] td:nth-child(5)").all_inner_texts()) == {"GRB260815"}
-    page.get_by_label("Declination").fill("ninety")
-    page.get_by_label("Declination").press("Tab")
+    objects = set(page.locator("tr[data-row] td:nth-child(5)").all_inner_texts())
+    assert objects == {"GRB260815"}
+    page.get_by_label("Declination", exact=True).fill("ninety")
+    page.get_by_label("Declination", exact=True).press("Tab")
     page.locator(".gl-facets .gl-fault:visible").wait_for(timeout=30_000)
 
 
@@ -195,8 +215,8 @@ def test_the_pi_adds_and_removes_a_collaborator_who_only_reads(pi, browser, live
     assert theirs.get_by_role("button", name="Remove").count() == 0
     assert theirs.get_by_role("button", name="Add collaborator").count() == 0
     theirs.locator("[data-section=settings]").click()
-    theirs.get_by_label("Maximum number of targets").wait_for(timeout=60_000)
-    assert theirs.get_by_label("Maximum number of targets").is_disabled()
+    theirs.get_by_label("Maximum number of targets", exact=True).wait_for(timeout=60_000)
+    assert theirs.get_by_label("Maximum number of targets", exact=True).is_disabled()
     page.get_by_role("button", name="Remove").click()
     page.get_by_role("alertdialog").get_by_role("button", name="Keep as it is").click()
     assert row(page, "neighbour@demo.example").is_visible()
@@ -211,7 +231,7 @@ def test_the_pi_adds_and_removes_a_collaborator_who_only_reads(pi, browser, live
 def test_settings_say_what_a_change_would_do_and_refuse_nonsense(pi):
     page = pi.open("proposals")
     page.locator("[data-act=settings]").click()
-    field = page.get_by_label("Maximum number of targets")
+    field = page.get_by_label("Maximum number of targets", exact=True)
     field.wait_for(timeout=60_000)
     field.fill("5")
     page.get_by_text("Maximum number of targets: 3 → 5.").wait_for(timeout=60_000)
@@ -257,10 +277,10 @@ def test_the_account_keeps_its_looks_and_makes_a_token_once(pi, live):
     token = secret.input_value()
     address = f"{live.api}/users/me/"
     headers = {"Authorization": f"Token {token}"}
-    assert pi.context.request.get(address, headers=headers).json()["username"] == "observer"
+    plain = pi.context.browser.new_context()
+    assert plain.request.get(address, headers=headers).json()["username"] == "observer"
     # It speaks to the service and to nothing else.
     hub = f"{live.url}/hub/api/users/observer/tokens"
-    plain = pi.context.browser.new_context()
     assert plain.request.get(hub, headers=headers).status in {403, 404}
     page.reload()
     row(page, HOSTILE).wait_for(timeout=PATIENCE_MS)
@@ -268,9 +288,9 @@ def test_the_account_keeps_its_looks_and_makes_a_token_once(pi, live):
     assert page.evaluate("window.broken") is None
     row(page, HOSTILE).get_by_role("button", name="Revoke").click()
     page.get_by_role("alertdialog").get_by_role("button", name="Revoke").click()
-    page.get_by_text("You have made no token.").wait_for(timeout=60_000)
+    row(page, HOSTILE).wait_for(state="detached", timeout=60_000)
     deadline = time.monotonic() + 60
-    while plain.request.get(address, headers=headers).status != 403:
+    while plain.request.get(address, headers=headers).status == 200:
         assert time.monotonic() < deadline, "the revoked token still works"
         time.sleep(0.5)
     plain.close()
@@ -288,11 +308,10 @@ def test_staff_make_a_user_and_the_proposal_form_follows(staff):
     check_narrow(page)
     page.get_by_role("tab", name="Add user").click()
     page.get_by_label("Last name").wait_for(timeout=60_000)
-    page.get_by_label("Last name").fill(HOSTILE[:20])
-    page.get_by_label("E-mail").fill("observer@demo.example")
+    page.get_by_label("E-mail", exact=True).fill("observer@demo.example")
     page.get_by_role("button", name="Create user").click()
     page.locator("[data-field=email] .gl-fault:visible").wait_for(timeout=60_000)
-    page.get_by_label("E-mail").fill("newcomer@demo.example")
+    page.get_by_label("E-mail", exact=True).fill("newcomer@demo.example")
     page.get_by_label("Last name").fill("Newcomer")
     staff.picture("add-user")
     page.get_by_role("button", name="Create user").click()
@@ -300,9 +319,9 @@ def test_staff_make_a_user_and_the_proposal_form_follows(staff):
     page.wait_for_function(
         "document.querySelector('.gl-formcard [name=email]')?.value === 'newcomer@demo.example'"
     )
-    proposed = page.get_by_label("SOAR ID").input_value()
+    proposed = page.get_by_label("SOAR ID", exact=True).input_value()
     assert proposed.startswith("SOAR20")
-    page.get_by_label("Title").fill("A new survey")
+    page.get_by_label("Title", exact=True).fill("A new survey")
     staff.picture("add-proposal")
     page.get_by_role("button", name="Create proposal").click()
     row(page, "A new survey").wait_for(timeout=60_000)
@@ -322,7 +341,7 @@ def test_staff_switch_an_account_off_and_on(staff, live, sign_in):
     target.get_by_text("no password yet").wait_for(timeout=60_000)
     for name in ("Semesters", "Partners", "Frames without a proposal", "Letters", "Jobs"):
         page.get_by_role("tab", name=name, exact=True).click()
-        page.locator(".gl-parts + * .gl-title:visible").first.wait_for(timeout=60_000)
+        page.locator(".gl-card .gl-title:visible").first.wait_for(timeout=60_000)
         check_access(page)
 
 
