@@ -286,7 +286,8 @@ def _to_fit(
         and lines.chance[pair[1]] >= _UNEXPECTED
     ]
     kept = _best_known(seen, lines, [pair for pair in sound if pulls[pair[1]] <= _BLEND_LIMIT])
-    if sum(seen.sigma[i] <= _UNCERTAIN * max(seen.binning, 1) for i, _ in kept) < _SCARCE:
+    sharp = sum(seen.sigma[i] <= _UNCERTAIN * max(seen.binning, 1) for i, _ in kept)
+    if seen.flux is not None and sharp < _SCARCE:
         kept = _best_known(seen, lines, [pair for pair in sound if pulls[pair[1]] <= _BLEND_LAST])
     if len(kept) < 3:
         kept = [pair for pair in pairs if seen.trouble[pair[0]] == "" and lines.clean[pair[1]]]
