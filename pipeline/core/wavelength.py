@@ -171,7 +171,7 @@ class WavelengthSolution:
 
     @property
     def weak(self) -> bool:
-        """True where lines are too few or faint, or lamps too far apart, for a tenth of a pixel."""
+        """True where lines are too few or lamps too far apart for a tenth of a pixel."""
         return self.typical_uncertainty_px > _WEAK * max(self.binning, 1)
 
     def covers(self, column: ArrayLike) -> NDArray[np.bool_]:
