@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 from urllib.parse import parse_qs
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Model = TypeVar("Model", bound=BaseModel)
+
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 TRANSPORT = frozenset({"_xsrf"})
 """Parameters that belong to the transport: accepted everywhere, part of no model."""
@@ -95,7 +98,25 @@ def parse_body(model: type[Model], body: bytes) -> Model:
         raise RequestError(
             "The body must be a JSON object.", remedy=_accepted(model), field="body"
         )
+    _check_texts(values)
     return validate(model, values)
+
+
+def _check_texts(values: dict[str, Any]) -> None:
+    r"""Refuse what JSON can write (``\u0000``, half a surrogate pair) and no database keeps."""
+    for name, value in values.items():
+        waiting: list[Any] = [name, value]
+        while waiting:
+            one = waiting.pop()
+            if isinstance(one, dict):
+                waiting += [*one, *one.values()]
+            elif isinstance(one, list):
+                waiting += one
+            elif isinstance(one, str) and _NO_TEXT.search(one):
+                field = "" if _NO_TEXT.search(name) else name
+                raise RequestError(
+                    f"'{field}' contains a null byte or half a character.", field=field
+                )
 
 
 def validate(model: type[Model], values: dict[str, Any]) -> Model:

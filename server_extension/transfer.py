@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PIECE = 2**20
 """Bytes read and sent at once."""
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 class RangeError(GoodmanError):

@@ -55,7 +55,9 @@ def test_a_body_is_json_or_a_form(body):
 @pytest.mark.parametrize(
     "body",
     [b"", b"[1]", b"{", b"\xff", b'"text"', b"email", b"[" * 100_000, b'{"email": 1}', b"null",
-     b'{"email": "a@b.c", "action": "add", "more": 1}'],
+     b'{"email": "a@b.c", "action": "add", "more": 1}',
+     b'{"email": "a@b.c\\u0000", "action": "add"}', b'{"email": "a\\ud800@b.c", "action": "add"}',
+     b"email=a%40b.c%00&action=add"],
 )  # fmt: skip
 def test_anything_else_is_refused(body):
     with pytest.raises(RequestError):
