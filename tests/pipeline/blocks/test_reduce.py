@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import bottleneck as bn
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -20,7 +23,8 @@ from goodman_live.pipeline.products.fits import read_frame
 from goodman_live.pipeline.settings import ReductionSettings
 from goodman_live.pipeline.simulate import frames
 from goodman_live.pipeline.simulate.detector import detector
-from goodman_live.pipeline.simulate.instrument import Region, setup
+from goodman_live.pipeline.simulate.frames import slit_illumination
+from goodman_live.pipeline.simulate.instrument import READOUTS, Region, setup
 from goodman_live.pipeline.simulate.scene import Source
 
 SETTINGS = ReductionSettings()
@@ -254,6 +258,77 @@ def test_every_camera_readout_and_window(camera, mode, binning, region, speed, t
     pulls = (frame.data - light_of(sim, chosen, frame, masters[1])) / frame.uncertainty
     assert pulls[frame.flags == 0].std() == pytest.approx(1, abs=0.05)
     assert abs(pulls[frame.flags == 0].mean()) < 0.15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("binning", [(1, 1), (2, 2), (1, 2), (3, 3)])
+@pytest.mark.parametrize(("camera", "khz", "attenuation"), READOUTS)
+def test_pulls_of_every_readout_mode(camera, khz, attenuation, binning, tmp_path):
+    """The simulator draws its noise from its own table of gains and read noises."""
+    mode = "930_M4" if camera == "Red" else "600_BLUE"
+    region = Region("user-defined", 0, 1800, 360, 150)
+    chosen = setup(camera, mode, binning=binning, region=region, speed=(khz, attenuation))
+    masters = make_masters(chosen, tmp_path, number=6)
+    widths = []
+    for seed in range(3):
+        sim = frames.spectrum(chosen, [Source(1870, 17.5)], seed=40 + seed)
+        sim.write(tmp_path / f"s{seed}.fits")
+        result = run(tmp_path / f"s{seed}.fits", tmp_path / "out", masters)
+        frame = read_frame(result.products[0].path)
+        pulls = (frame.data - light_of(sim, chosen, frame, masters[1])) / frame.uncertainty
+        widths.append(pulls[frame.flags == 0].std())
+    assert 0.97 <= np.mean(widths) <= 1.03
+
+
+@pytest.mark.slow
+def test_pulls_of_a_readout_mode_that_no_table_knows(tmp_path):
+    known = setup("Red", "930_M4", region=Region("user-defined", 0, 1800, 360, 150))
+    chosen = known.with_(readout=replace(known.readout, gain=2.21, rdnoise=5.55))
+    masters = make_masters(chosen, tmp_path, number=6)
+    widths = []
+    for seed in range(5):
+        sim = frames.spectrum(chosen, [Source(1870, 17.5)], seed=seed)
+        sim.write(tmp_path / f"s{seed}.fits")
+        result = run(tmp_path / f"s{seed}.fits", tmp_path / "out", masters)
+        assert result.products[0].quality["read_noise_e"] == pytest.approx(5.55, rel=0.04)
+        frame = read_frame(result.products[0].path)
+        pulls = (frame.data - light_of(sim, chosen, frame, masters[1])) / frame.uncertainty
+        widths.append(pulls[frame.flags == 0].std())
+    assert 0.97 <= np.mean(widths) <= 1.03
+
+
+@pytest.mark.slow
+def test_a_science_frame_agrees_with_the_light_itself(small, masters, tmp_path):
+    """Against the simulated detector, not against our own flat: no column is false."""
+    columns, rows, noise = [], [], []
+    for seed in range(8):
+        sim = frames.spectrum(small, [], seed=70 + seed)
+        sim.write(tmp_path / f"s{seed}.fits")
+        frame = read_frame(run(tmp_path / f"s{seed}.fits", tmp_path, masters).products[0].path)
+        y, x = frame.window.slices_in(window_of(small))
+        exposure = sim.truth.exposure
+        response = np.maximum(detector(small).response[y, x], 1e-3)
+        light = (exposure.expected - exposure.bias)[y, x] / response
+        # the flat holds the illumination of the slit, so that the frame has it no more
+        lit = slit_illumination(small).reshape(small.region.ny, small.ybin, -1).mean(axis=1)[y, x]
+        light = light / lit
+        seen = np.where(frame.flags == 0, frame.data, np.nan)
+        bright = light > 30
+        off = seen * np.nanmedian(light[bright] / seen[bright]) - light
+        columns.append(bn.nanmedian(off, axis=0))
+        rows.append(bn.nanmedian(off, axis=1))
+        noise.append(1.2533 * np.median(frame.uncertainty) / np.sqrt(off.shape))
+    across, along = (np.mean(part, axis=0) for part in (columns, rows))
+    expected = np.mean(noise, axis=0) / np.sqrt(len(noise))
+    level = np.median(light, axis=0)
+    judged = np.isfinite(across)
+    # flat and lamp are known to half a per cent; where the sky is dark nothing hides behind it
+    assert (np.abs(across) < 5.5 * expected[0] + 0.005 * level)[judged].all()
+    dark = judged & (level < 10)
+    assert dark.sum() > 400
+    assert np.sqrt(max(np.mean(across[dark] ** 2) - expected[0] ** 2, 0)) < 0.1
+    # 260 rows smooth less than the 948 of a science frame, and drift as fast
+    assert np.sqrt(max(np.mean(along**2) - expected[1] ** 2, 0)) < 0.15
 
 
 def test_an_unknown_readout_mode_is_taken_from_the_header(small, tmp_path):
