@@ -38,6 +38,13 @@ class Standing(Answer):
     count: int
 
 
+class Missing(Answer):
+    """One thing that raw frames of the night wait for."""
+
+    text: str = Field(description="Such as: 4 of 10 flat frames of Red 2x2 400_M2 for a master.")
+    count: int = Field(description="Frames that wait for it.")
+
+
 class Night(Answer):
     """One night as far as the reader may see it."""
 
@@ -48,6 +55,7 @@ class Night(Answer):
     waiting: list[FileModel] = Field(
         description="Raw frames that wait or failed; `waits_for` says for what."
     )
+    missing: list[Missing] = Field(description="What they wait for, each once, the most first.")
     masters: list[FileModel] = Field(description="Current masters of the night.")
 
 
@@ -96,6 +104,14 @@ def night_of(session: Session, viewer: Viewer, night: str) -> Night:
         .order_by(Frame.id.desc())
         .limit(MOST_WAITING)
     )
+    total = func.count()
+    missing = session.execute(
+        select(Frame.waits_for, total)
+        .where(*raw, Frame.is_current, Frame.state == "waiting", Frame.waits_for != "")
+        .group_by(Frame.waits_for)
+        .order_by(total.desc(), Frame.waits_for)
+        .limit(MOST_WAITING)
+    )
     masters = session.scalars(
         select(Frame).where(*tonight, Frame.data_type == 1, Frame.is_current).order_by(Frame.id)
     )
@@ -105,5 +121,6 @@ def night_of(session: Session, viewer: Viewer, night: str) -> Night:
         count=sum(one.count for one in standing),
         standing=standing,
         waiting=[FileModel.of(frame) for frame in waiting],
+        missing=[Missing(text=text, count=count) for text, count in missing],
         masters=[FileModel.of(frame) for frame in masters],
     )

@@ -200,6 +200,13 @@ def _holds(session: Session, row: Audience, clause: ColumnElement[bool]) -> bool
     return bool(session.scalar(found))
 
 
+def public_to_all(rows: type[Audience] = Frame) -> ColumnElement[bool]:
+    """Return the clause of rows that everybody who is signed in may see by their date."""
+    now = utc_now()
+    opened = select(Proposal.soar_id).where(Proposal.public_date <= now, Proposal.soar_id != "")
+    return and_(rows.owner_id.is_(None), or_(rows.proposal_id.in_(opened), _public(rows, now)))
+
+
 def _active(viewer: Viewer) -> ColumnElement[bool]:
     return exists(select(User.id).where(User.id == viewer.user_id, User.is_active))
 
