@@ -32,7 +32,7 @@ import structlog
 from astropy.io import fits
 from sqlalchemy import func, select
 
-from goodman_live.pipeline.simulate.instrument import setup
+from goodman_live.pipeline.simulate.instrument import Region, setup
 from goodman_live.pipeline.simulate.law import random_law
 from goodman_live.pipeline.simulate.night import write_night
 from goodman_live.pipeline.simulate.plan import (
@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 
     from goodman_live.pipeline.simulate.plan import Shot
 
+NIGHT = 300
+"""Frames of the night that is replayed at the highest speed."""
 STAGES = ("catalogued", "reduce", "extract", "calibrate_wavelength")
 
 
@@ -123,6 +125,30 @@ def latency_night(binning: tuple[int, int], frames: int) -> list[Shot]:
             set_up, clock, rng, law, target, arc_first=True, exposures=max(frames // 3, 1)
         )
     return shots
+
+
+def long_night(frames: int) -> list[Shot]:
+    """Return a night of `frames` in two set-ups: windows of 200 rows at 2x2, and whole frames.
+
+    Small frames let the engine's own pace be seen and keep the run within minutes.
+    """
+    rng = np.random.default_rng(8)
+    clock = Clock(datetime(2026, 8, 15, 20, 30, tzinfo=UTC))
+    small = setup("Red", "400_M1", region=Region("user-defined", 0, 1895, 2071, 200))
+    whole = setup("Red", "400_M2", binning=(2, 2))
+    laws = {id(one): random_law(one.mode, rng) for one in (small, whole)}
+    shots = [
+        shot for one in (small, whole) for shot in calibrations(one, clock, rng, laws[id(one)])
+    ]
+    clock.wait_until(datetime(2026, 8, 16, 0, 10, tzinfo=UTC))
+    targets = (SUPERNOVA_TARGET, STANDARD, CROWDED)
+    number = 0
+    while len(shots) < frames:
+        one = whole if number % 12 == 11 else small
+        target = targets[number % len(targets)]
+        shots += visit(one, clock, rng, laws[id(one)], target, exposures=6)
+        number += 1
+    return shots[:frames]
 
 
 def cpu_s() -> float:
@@ -320,7 +346,7 @@ def measure(binning: str, parts: Sequence[str], cache: Path, frames: int) -> Non
         with tempfile.TemporaryDirectory() as folder:
             asyncio.run(run_latency(Path(folder), paths, binning))
     if "night" in parts:
-        paths = simulated(cache, f"night_{binning}", bench_night(1, binning=(xbin, ybin)))
+        paths = simulated(cache, f"night_{NIGHT}", long_night(NIGHT))
         for workers in (1, 2):
             with tempfile.TemporaryDirectory() as folder:
                 asyncio.run(run_night(Path(folder), paths, workers))
