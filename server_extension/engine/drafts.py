@@ -22,6 +22,7 @@ from goodman_live.pipeline.core.info import Kind
 from goodman_live.pipeline.settings import ReductionSettings
 from goodman_live.server_extension.catalogue.facts import info_of
 from goodman_live.server_extension.catalogue.models import Frame, HeaderRepair, Job
+from goodman_live.server_extension.catalogue.permission import CALIBRATE, public_to_all
 from goodman_live.server_extension.engine import blocks
 from goodman_live.server_extension.engine.draft import Draft
 
@@ -274,7 +275,7 @@ def _choose_arcs(session: Session, raw: Frame) -> tuple[list[Frame], dict[str, C
         Frame.kind == Kind.ARC.value,
         Frame.role == "",
         Frame.owner_id.is_(None),
-        or_(*_shared_arcs(raw)),
+        or_(*shared_arcs(raw)),
     )
     choices = choose_arcs(info_of(raw), [info_of(row) for row in rows])
     arcs = [rows[choice.index] for choice in choices if choice.index is not None]
@@ -291,10 +292,18 @@ def _choose_arcs(session: Session, raw: Frame) -> tuple[list[Frame], dict[str, C
     return arcs, {"arcs": summary}
 
 
-def _shared_arcs(raw: Frame) -> list[Any]:
-    # An arc shows nobody's target, but its header names one: a proposal uses its own arcs and
-    # those of the observatory.
-    return [Frame.proposal_id == raw.proposal_id, Frame.proposal_id == "calibrate"]
+def shared_arcs(raw: Frame) -> list[Any]:
+    """Return the ways in which an arc may serve a frame of another proposal.
+
+    An arc shows nobody's target, but its header and its name tell of who observed what and when,
+    and both end up in the product. So only what every member may see anyway is used: arcs of the
+    proposal itself, of the observatory, and public ones.
+    """
+    return [
+        Frame.proposal_id == raw.proposal_id,
+        Frame.proposal_id == CALIBRATE,
+        public_to_all(Frame),
+    ]
 
 
 def _nearest(session: Session, raw: Frame, *where: Any) -> list[Frame]:

@@ -183,14 +183,36 @@ def put_back(session: Session, job: Job) -> None:
     job_event(session, job)
 
 
+PASSING = frozenset({"disk_full", "input_gone"})
+"""Codes of failures that are nobody's fault and may be over: tried again at the next start."""
+
+
 def resume(session: Session) -> int:
-    """Queue what was running when the service ended; return how many."""
+    """Queue what was running when the service ended, and what failed for a passing reason.
+
+    Returns how many.
+    """
+    failed = session.scalars(select(Job).where(Job.state == "failed").order_by(Job.id)).all()
+    again = [
+        job for job in failed if job.error.get("code") in PASSING and _is_latest(session, job)
+    ]
+    for job in again:
+        note(session, job.id, "Tried again at the start of the service.")
+        job.tries, job.error, job.finished = 0, {}, None
+        put_back(session, job)
     lost = session.scalars(select(Job).where(Job.state == "running")).all()
     for job in lost:
         job.tries = max(job.tries - 1, 0)  # the service ended, not the job
         note(session, job.id, "The service ended during the run; queued again.", "warning")
         put_back(session, job)
-    return len(lost)
+    return len(lost) + len(again)
+
+
+def _is_latest(session: Session, job: Job) -> bool:
+    """Tell whether no other job took over: the same work, or newer work on the same frame."""
+    later = (Job.key == job.key) | ((Job.frame_id == job.frame_id) & (Job.block == job.block))
+    query = select(Job.id).where(later, Job.id != job.id, Job.state != "failed", Job.id > job.id)
+    return session.scalar(query.limit(1)) is None
 
 
 def cancel(session: Session, job_id: int) -> Job:

@@ -14,7 +14,7 @@ from distributed import KilledWorker
 from sqlalchemy import select
 
 from goodman_live.pipeline.core.errors import GoodmanError
-from goodman_live.server_extension.catalogue.models import Frame, Job
+from goodman_live.server_extension.catalogue.models import Frame, Job, LogEntry
 from goodman_live.server_extension.engine import jobs, products
 from goodman_live.server_extension.engine.blocks import BLOCKS, MANY
 from goodman_live.server_extension.engine.work import TOPIC, Order, describe, run_order
@@ -31,8 +31,18 @@ log = structlog.get_logger(__name__)
 
 LOOK_S = 1.0
 """How often the queue is looked at without being told."""
+DISK_FULL = "disk_full"
+HOLD_S = 5.0
+"""A job that found the disk full keeps its place at the workers for so long, then runs again."""
 RECONNECT_S = 2.0
 """Pause between attempts to reach a scheduler that was lost."""
+
+
+class InputGoneError(GoodmanError):
+    """A file that a job reads is not there."""
+
+    status = 409
+    code = "input_gone"
 
 
 class Runner:
@@ -180,6 +190,13 @@ class Runner:
             future.release()
 
     async def _record(self, job: Job, report: dict[str, Any]) -> None:
+        if report.get("error", {}).get("code") == DISK_FULL:
+            # Every job would fail like this one: the queue waits until there is space.
+            log.error("disk.full", job=job.id, block=job.block)
+            await self._desk.write(_tell_full, job.id, report["error"]["message"])
+            await asyncio.sleep(HOLD_S)
+            await self._desk.write(_put_back, job.id)
+            return
         if "error" in report:
             await self._desk.write(_fail, job.id, report["error"], report["log"])
             await self._on_done(job, [])
@@ -269,7 +286,7 @@ def _path(session: Session, frame_id: int) -> Path:
     frame = session.get(Frame, frame_id)
     if frame is None or not frame.path.is_file():
         name = frame.full_path if frame else f"id {frame_id}"
-        raise GoodmanError(f"The input {name} is gone.", remedy="Run the step before it again.")
+        raise InputGoneError(f"The input {name} is gone.", remedy="Bring it back, then retry.")
     return frame.path
 
 
@@ -286,6 +303,21 @@ def _lost(session: Session, job_id: int, why: str) -> None:
     if (job := _running(session, job_id)) is not None:
         jobs.note(session, job.id, f"The cluster lost the job ({why}); queued again.", "warning")
         job.tries -= 1
+        jobs.put_back(session, job)
+
+
+def _tell_full(session: Session, job_id: int, why: str) -> None:
+    if (job := _running(session, job_id)) is None:
+        return
+    if job.tries == 1:
+        entry = LogEntry(level="error", source="engine", message=why, job_id=job.id)
+        session.add(entry)
+        jobs.note(session, job.id, f"{why} It waits for space.", "warning")
+
+
+def _put_back(session: Session, job_id: int) -> None:
+    if (job := _running(session, job_id)) is not None:
+        job.tries = 1  # it is not the job's fault: it is never set aside for this
         jobs.put_back(session, job)
 
 

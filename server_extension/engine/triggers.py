@@ -27,6 +27,7 @@ from goodman_live.server_extension.engine.drafts import (
     group_members,
     group_of,
     settings_for,
+    shared_arcs,
     sticky,
 )
 from goodman_live.server_extension.engine.events import frame_event
@@ -176,7 +177,7 @@ def _arc_on_its_way(session: Session, raw: Frame) -> str:
             Frame.grating == raw.grating,
             Frame.xbin == raw.xbin,
             Frame.ybin == raw.ybin,
-            or_(Frame.proposal_id == raw.proposal_id, Frame.proposal_id == "calibrate"),
+            or_(*shared_arcs(raw)),
             Job.state.in_(LIVE_STATES),
         )
         .limit(1)
