@@ -229,6 +229,7 @@ class _Job:
             for _ in range(6):
                 damped = normal + np.diag(damping * diagonal + 1e-12 * max(diagonal.max(), 1e-30))
                 step = np.linalg.solve(damped, side)[: x.size]
+                step[self.count :] = np.clip(step[self.count :], -0.5, 0.5)
                 trial = np.clip(x + step, lower, upper)
                 fresh = self.model(trial)
                 if fresh.cost <= model.cost:

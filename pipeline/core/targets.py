@@ -39,6 +39,8 @@ NARROWEST = 2.4
 """Narrowest source, unbinned rows FWHM (0.35 arcsec): nothing sharper is light."""
 FLOOR = 0.04
 """Error of a source's fitted shape as a share of it: what stands within is not a neighbour."""
+GATE = 0.9
+"""Share of its threshold at which a narrow peak is looked at by a fit."""
 SHARP = 0.6
 """Significance at the width of a star over that at a larger one, from which there is a star."""
 DIP = 6.0
@@ -380,20 +382,31 @@ def _fit_stack(
         fresh = _next(data, noise, fit, taken, seeing)
         if fresh is None:
             break
-        row, width, score = fresh
+        row, width, score, limit = fresh
         typical = fit.shapes[0].fwhm if fit else width
         own.append(not centres or score > 25 or width > 1.8 * typical)
-        trial = fit_profiles(
-            profile,
-            sigma,
-            [*centres, row],
-            [*widths, width if own[-1] else typical],
-            name=shape,
-            own_width=own,
-            tolerance=FLOOR / 2,
-        )
+        # An extended source may have been noticed as narrow: the first fit begins at all widths.
+        starts = [width * f for f in WIDTHS] if fit is None else [width if own[-1] else typical]
+        trials = [
+            fit_profiles(
+                profile,
+                sigma,
+                [*centres, row],
+                [*widths, start],
+                name=shape,
+                own_width=own,
+                tolerance=FLOOR / 2,
+            )
+            for start in starts
+            if start < profile.size / 4 or start == starts[0]
+        ]
+        trial = min(trials, key=lambda t: float(np.abs((profile - t.model) / sigma).sum()))
         sound = _sound(trial, typical, WIDEST_ROWS * seeing / SEEING_ROWS)
-        if not sound or not _stands(data, noise, fit, trial, typical, seeing):
+        # The fit knows the shape, and a background from the whole slit: it sees a little more.
+        sure = max(
+            score, min(float(trial.flux[-1] / max(trial.flux_sigma[-1], 1e-30)), score / GATE)
+        )
+        if not sound or sure < limit or not _stands(data, noise, fit, trial, typical, seeing):
             own.pop()
             refused.append((row, width))
             continue
@@ -436,8 +449,11 @@ def _next(
     fit: ProfileFit | None,
     taken: Sequence[tuple[float, float]],
     seeing: float,
-) -> tuple[float, float, float] | None:
-    """Return (row, width, significance) of the next source that stands above the noise."""
+) -> tuple[float, float, float, float] | None:
+    """Return row, width and significance of the next source, and what it must reach.
+
+    It is worth a fit from a little below.
+    """
     profile = data.profile
     model = fit.model - fit.background if fit else np.zeros_like(profile)
     peaked = np.maximum(model, np.maximum(np.roll(model, 1), np.roll(model, -1)))
@@ -455,8 +471,9 @@ def _next(
             score[max(round(centre) - near, 0) : round(centre) + near + 1] = 0
         limit = data.piece.threshold * _caution(weight > 0, width, seeing)
         k = int(np.argmax(score / limit))
-        if score[k] > limit[k] and (best is None or score[k] > 1.1 * best[2]):
-            best = (_summit(score, k), width, float(score[k]))
+        gate = limit[k] * (GATE if factor == 1 else 1.0)
+        if score[k] > gate and (best is None or score[k] > 1.1 * best[2]):
+            best = (_summit(score, k), width, float(score[k]), float(limit[k]))
     return best
 
 

@@ -143,7 +143,7 @@ def test_star_does_not_enter_the_sky_on_tilted_lines():
         work = prepare(truth.frame)
         along = np.median(work.sky_image - truth.sky, axis=1)
         bends.append(along - np.polyval(np.polyfit(np.arange(300), along, 1), np.arange(300)))
-    assert np.abs(bends[1] - bends[0]).max() < 0.02
+    assert np.abs(bends[1] - bends[0]).max() < 0.05
 
 
 def test_max_targets_is_honoured_and_the_rest_counted():
