@@ -25,6 +25,10 @@ COMMANDS = {
         "goodman_live.pipeline.simulate.command",
         "Write a raw night with known truth.",
     ),
+    "stars": (
+        "goodman_live.pipeline.stars_command",
+        "Index a table of reference stars for astrometry.",
+    ),
     "replay": (
         "goodman_live.server_extension.replay_command",
         "Send a night through a watch folder, faster than it was.",

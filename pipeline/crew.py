@@ -33,6 +33,7 @@ MODULES = {
     "reduce": "goodman_live.pipeline.blocks.reduce",
     "extract": "goodman_live.pipeline.blocks.extract",
     "calibrate_wavelength": "goodman_live.pipeline.blocks.calibrate_wavelength",
+    "solve_astrometry": "goodman_live.pipeline.blocks.solve_astrometry",
     "build_sensitivity": "goodman_live.pipeline.blocks.calibrate_flux",
     "calibrate_flux": "goodman_live.pipeline.blocks.calibrate_flux",
 }

@@ -103,6 +103,11 @@ def sensitivity_name(info: FrameInfo, *, suffix: str = "") -> str:
     return _join(words, _digest((info.grating, *angles), base_name(info.file_name)), suffix)
 
 
+def solved_name(reduced: str, *, suffix: str = "") -> str:
+    """Return the name of an image with celestial coordinates, ``_wcs`` as the public service."""
+    return with_suffix(with_suffix(reduced, "wcs"), suffix)
+
+
 def cosmic_mask_name(reduced: str) -> str:
     """Return the name of the cosmic-ray mask of a reduced frame."""
     return f"crmask_{reduced}"

@@ -361,6 +361,7 @@ def image(
     stars: int = 120,
     exptime_s: float = 30.0,
     fwhm_arcsec: float = 0.9,
+    placed: NDArray[np.float64] | None = None,
     log: Log | None = None,
 ) -> SimFrame:
     """Return a direct image of a random field of stars.
@@ -377,6 +378,9 @@ def image(
         Exposure time, seconds.
     fwhm_arcsec : float
         Seeing.
+    placed : ndarray, optional
+        Stars to draw in place of random ones: column, row (binned, 0-based, of the readout) and
+        e/s, shape (n, 3).
     log : Log, optional
         Header facts.
     """
@@ -385,6 +389,8 @@ def image(
     ny, nx = setup.shape
     x, y = rng.uniform(20, nx - 20, stars), rng.uniform(20, ny - 20, stars)
     electrons = exptime_s * 10 ** rng.uniform(1.2, 4.2, stars)
+    if placed is not None:
+        x, y, electrons = placed[:, 0], placed[:, 1], placed[:, 2] * exptime_s
     pixels = setup.xbin * setup.ybin
     light = np.full((ny, nx), 6.0 * exptime_s * pixels)
     a = fwhm_arcsec / ARCSEC_PER_PIXEL / (2 * np.sqrt(2 ** (1 / 3.0) - 1))
@@ -392,6 +398,8 @@ def image(
     for xi, yi, amount in zip(x, y, electrons, strict=True):
         xs = np.arange(max(int(xi) - reach, 0), min(int(xi) + reach + 1, nx))
         ys = np.arange(max(int(yi) - reach, 0), min(int(yi) + reach + 1, ny))
+        if not (len(xs) and len(ys)):
+            continue
         r2 = ((xs - xi) * setup.xbin) ** 2 + ((ys[:, None] - yi) * setup.ybin) ** 2
         # the two-dimensional Moffat of exponent 3 integrates to pi a^2 / 2
         profile = (1 + r2 / a**2) ** -3 * 2 / (np.pi * a**2) * pixels

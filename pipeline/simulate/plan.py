@@ -166,9 +166,14 @@ def visit(
         log = clock.log(obstype="SPECTRUM", exptime_s=target.exptime_s, **facts)
         log = _named(log, target.name, aeon=setup_.aeon)
         moved = law.shifted(flexure + float(rng.normal(0, 0.05)))
-        options = {"sources": target.sources, "law": moved, "exptime_s": target.exptime_s}
-        options["air"] = air(log)
-        log = replace(log, airmass=round(options["air"].airmass, 3))
+        through = air(log)
+        log = replace(log, airmass=round(through.airmass, 3))
+        options = {
+            "sources": target.sources,
+            "law": moved,
+            "exptime_s": target.exptime_s,
+            "air": through,
+        }
         yield Shot("spectrum", setup_, log, _seed(rng), options)
     if not arc_first:
         yield arc()

@@ -1,0 +1,231 @@
+"""Images of fields whose coordinates and magnitudes are known, through the whole block."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+from astropy.wcs import WCS
+from click.testing import CliRunner
+
+from goodman_live.pipeline.blocks.reduce import reduce
+from goodman_live.pipeline.blocks.solve_astrometry import solve_astrometry
+from goodman_live.pipeline.core.astrometry import deproject, project
+from goodman_live.pipeline.core.errors import (
+    BadFrameError,
+    MissingCalibrationError,
+    UntrustedSolutionError,
+)
+from goodman_live.pipeline.products.starcat import build_catalogue, read_field
+from goodman_live.pipeline.settings import ReductionSettings
+from goodman_live.pipeline.simulate import frames
+from goodman_live.pipeline.simulate.headers import Log
+from goodman_live.pipeline.simulate.instrument import setup
+from goodman_live.pipeline.simulate.optics import vignetting
+from goodman_live.pipeline.stars_command import stars
+
+PLAIN = ReductionSettings(ignore_bias=True, ignore_flats=True)
+RA, DEC = 200.124283, 4.43908
+ZERO = 25.6
+"""Magnitude in r that gives 1 e/s."""
+WHEN = datetime(2026, 8, 16, 1, tzinfo=UTC)
+
+
+def field(
+    folder, seed, *, number=60, mirrored=False, turn=35.0, exptime_s=60.0, off=(70.0, -40.0)
+):
+    """Write a catalogue and the raw image of its field; return both and the truth."""
+    rng = np.random.default_rng(seed)
+    here = setup("Red", None, filter1="r-SDSS")
+    ny, nx = here.shape
+    step = 0.15 * here.xbin / 3600 * 1.003
+    count = int(number * (0.34 / (nx * step)) ** 2)
+    xi, eta = rng.uniform(-0.17, 0.17, (2, count))
+    colour = rng.uniform(0.5, 2.0, count)
+    red = np.sort(rng.uniform(15.0, 20.5, count))
+    g = red + np.polynomial.polynomial.polyval(
+        colour, (-0.09837, 0.08592, 0.1907, -0.1701, 0.02263)
+    )
+    ra, dec = deproject(xi, eta, RA, DEC)
+    motion = rng.normal(0, 10, (2, count))
+    years = 2026.62 - 2016.0
+    table = Table(
+        {
+            "ra": (ra - motion[0] * years / 3.6e6 / np.cos(np.radians(dec))) % 360,
+            "dec": dec - motion[1] * years / 3.6e6,
+            "pmra": motion[0],
+            "pmdec": motion[1],
+            "phot_g_mean_mag": g,
+            "bp_rp": colour,
+        }
+    )
+    table.write(folder / f"stars{seed}.csv")
+    catalogue = folder / f"stars{seed}.gls"
+    build_catalogue(folder / f"stars{seed}.csv", catalogue)
+    angle = np.radians(turn)
+    flip = np.diag((1.0, -1.0 if mirrored else 1.0))
+    turned = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    matrix = turned @ flip * step
+    pixel = np.linalg.solve(matrix, np.array([xi, eta])).T
+    pixel += np.array([nx / 2 + 4.3, ny / 2 - 2.6])
+    rate = 10 ** (-0.4 * (red - ZERO))
+    inside = np.all((pixel > 3) & (pixel < (nx - 4, ny - 4)), axis=1)
+    column, row = np.rint(pixel[inside]).astype(int).T
+    rate = rate[inside] / np.maximum(vignetting(here)[row, column], 0.2)  # no flat is used here
+    placed = np.column_stack([pixel[inside], rate])
+    # the telescope is not where it says: the truth is moved, not the header
+    moved = deproject(np.array([off[0] / 3600]), np.array([off[1] / 3600]), RA, DEC)
+    log = Log(
+        start=WHEN, number=seed, object_name="Field", exptime_s=exptime_s,
+        ra=sexagesimal(moved[0][0] / 15), dec=sexagesimal(moved[1][0], sign=True),
+    )  # fmt: skip
+    shot = frames.image(here, seed=seed, exptime_s=exptime_s, placed=placed, log=log)
+    raw = folder / f"image{seed}.fits"
+    shot.write(raw)
+    reduced = reduce(raw, bias=None, flat=None, out_dir=folder, settings=PLAIN).products[0].path
+    return reduced, catalogue, (matrix, (nx / 2 + 4.3, ny / 2 - 2.6), red[inside], pixel[inside])
+
+
+def sexagesimal(value, *, sign=False):
+    minus = "-" if value < 0 else ("+" if sign else "")
+    value = abs(value)
+    whole, minutes = int(value), (value - int(value)) * 60
+    return f"{minus}{whole:02d}:{int(minutes):02d}:{(minutes - int(minutes)) * 60:06.3f}"
+
+
+def error_arcsec(path, truth):
+    """Return the mean and rms error of the written WCS over the field, read by astropy."""
+    matrix, middle, _, _ = truth
+    header = fits.getheader(path)
+    wcs = WCS(header, fix=False)
+    nx, ny = header["NAXIS1"], header["NAXIS2"]
+    x, y = (
+        grid.ravel()
+        for grid in np.meshgrid(np.linspace(0.2, 0.8, 6) * nx, np.linspace(0.2, 0.8, 6) * ny)
+    )
+    plane = np.column_stack([x - middle[0], y - middle[1]]) @ matrix.T
+    ra, dec = deproject(plane[:, 0], plane[:, 1], RA, DEC)
+    seen = wcs.all_pix2world(np.column_stack([x, y]), 0)
+    away = np.column_stack(project(seen[:, 0], seen[:, 1], RA, DEC)) - plane
+    assert np.allclose(np.column_stack(project(ra, dec, RA, DEC)), plane)
+    return np.abs(away.mean(axis=0)).max() * 3600, np.sqrt(np.mean(away**2)) * 3600
+
+
+@pytest.fixture(scope="module")
+def solved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sky")
+    reduced, catalogue, truth = field(folder, 1)
+    result = solve_astrometry(reduced, catalogue=catalogue, out_dir=folder, settings=PLAIN)
+    return result, truth, reduced, catalogue
+
+
+def test_the_written_coordinates_are_true_to_the_pixel_origin(solved):
+    result, truth, _, _ = solved
+    zero, rms = error_arcsec(result.products[0].path, truth)
+    assert zero <= 0.03
+    assert rms <= 0.05
+    assert result.products[0].quality["rms_arcsec"] <= 0.05
+    assert result.products[0].data_type == 2
+    assert any("pointed" in text for text in result.messages)
+
+
+@pytest.mark.parametrize(("seed", "mirrored", "turn"), [(2, True, 200.0), (3, False, 300.0)])
+def test_either_parity_and_any_rotation(tmp_path, seed, mirrored, turn):
+    reduced, catalogue, truth = field(tmp_path, seed, mirrored=mirrored, turn=turn)
+    result = solve_astrometry(reduced, catalogue=catalogue, out_dir=tmp_path, settings=PLAIN)
+    zero, rms = error_arcsec(result.products[0].path, truth)
+    assert zero <= 0.03
+    assert rms <= 0.05
+    assert result.products[0].quality["mirrored"] is not mirrored
+
+
+@pytest.mark.parametrize("exptime_s", [5.0, 60.0, 300.0])
+def test_the_zero_point_is_right_at_any_exposure_time(tmp_path, exptime_s):
+    reduced, catalogue, _ = field(tmp_path, 4, exptime_s=exptime_s)
+    result = solve_astrometry(reduced, catalogue=catalogue, out_dir=tmp_path, settings=PLAIN)
+    quality = result.products[0].quality
+    assert quality["zero_point_mag"] == pytest.approx(ZERO, abs=0.03)
+    assert quality["magnitude_system"] == "r"
+    assert quality["zero_point_error_mag"] < 0.03
+
+
+def test_magnitudes_and_limits(solved):
+    result, truth, _, _ = solved
+    product = result.products[1]
+    assert product.role == "photometry"
+    table = Table.read(product.path, hdu="STARS")
+    _, _, red, pixel = truth
+    x, y = pixel.T
+    found = []
+    for magnitude, column, row in zip(red, x, y, strict=True):
+        near = np.hypot(table["x"] - column, table["y"] - row)
+        k = int(np.argmin(near))
+        if near[k] < 1 and table["clean"][k] and magnitude < 19:
+            found.append(table["magnitude"][k] - magnitude)
+    assert len(found) > 15
+    assert abs(np.median(found)) < 0.03
+    assert np.std(found) < 0.1
+    quality = result.products[0].quality
+    assert 20 < quality["limit_mag"] < 27
+    assert 15 < quality["sky_mag_arcsec2"] < 25
+    assert quality["seeing_arcsec"] == pytest.approx(0.9, rel=0.25)
+
+
+def test_a_field_that_cannot_be_solved_says_why(solved, tmp_path):
+    _, _, reduced, _ = solved
+    _, other, _ = field(tmp_path, 9)
+    with pytest.raises(UntrustedSolutionError, match="do not match"):
+        solve_astrometry(reduced, catalogue=other, out_dir=tmp_path, settings=PLAIN)
+    assert not list(tmp_path.glob("*wcs*"))
+
+
+def test_without_a_catalogue_it_says_what_to_do(solved, tmp_path, monkeypatch):
+    _, _, reduced, _ = solved
+    monkeypatch.delenv("GOODMAN_STARS", raising=False)
+    with pytest.raises(MissingCalibrationError, match="GOODMAN_STARS"):
+        solve_astrometry(reduced, out_dir=tmp_path, settings=PLAIN)
+    with pytest.raises(MissingCalibrationError, match="goodman-live stars"):
+        solve_astrometry(
+            reduced, catalogue=tmp_path / "none.gls", out_dir=tmp_path, settings=PLAIN
+        )
+
+
+def test_the_catalogue_gives_back_what_it_was_made_of(solved):
+    _, _, _, catalogue = solved
+    read = read_field(catalogue, RA, DEC, 0.05)
+    assert len(read) > 30
+    assert np.all(np.diff(read.g) >= 0)
+    assert np.hypot(*project(read.ra, read.dec, RA, DEC)).max() <= 0.0501
+
+
+def test_the_command_makes_the_index(solved, tmp_path):
+    _, _, _, catalogue = solved
+    table, index = catalogue.with_suffix(".csv"), tmp_path / "index.gls"
+    result = CliRunner().invoke(stars, [str(table), str(index)])
+    assert result.exit_code == 0, result.output
+    assert index.read_bytes() == catalogue.read_bytes()
+    broken = tmp_path / "broken.csv"
+    broken.write_text("not, a table of stars\n1, 2\n")
+    result = CliRunner().invoke(stars, [str(broken), str(tmp_path / "no.gls")])
+    assert result.exit_code == 1
+    assert "no column" in result.output
+    assert not (tmp_path / "no.gls").exists()
+
+
+def test_a_damaged_catalogue_is_refused(solved, tmp_path):
+    _, _, _, catalogue = solved
+    cut = tmp_path / "cut.gls"
+    cut.write_bytes(catalogue.read_bytes()[:-7])
+    with pytest.raises(BadFrameError, match="size"):
+        read_field(cut, RA, DEC, 0.05)
+    cut.write_bytes(b"something else entirely, and long enough to hold a head of its own ...")
+    with pytest.raises(BadFrameError, match="begin"):
+        read_field(cut, RA, DEC, 0.05)
+
+
+def test_a_table_without_positions_is_refused(tmp_path):
+    Table({"ra": [1.0], "g": [3.0]}).write(tmp_path / "t.csv")
+    with pytest.raises(BadFrameError, match="no column dec"):
+        build_catalogue(tmp_path / "t.csv", tmp_path / "t.gls")
+    assert not (tmp_path / "t.gls").exists()
