@@ -233,6 +233,19 @@ def test_without_calibrations_the_reasons_are_said(simulated, tmp_path):
     )
 
 
+def test_it_can_stop_at_2d_frames(simulated, reduced, tmp_path):
+    _, full, _ = reduced
+    result = CliRunner().invoke(
+        main, ["reduce", str(simulated / "RAW"), str(tmp_path / "out"), "--until", "reduce"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "4 reduced" in result.stdout
+    two_d = {path.name for path in full.iterdir() if not path.name.startswith(("e", "w"))}
+    made = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {name for name in made if name.startswith(("e", "w"))} == set()
+    assert made == {name for name in two_d if "sensitivity" not in name}
+
+
 def test_ignored_calibrations_are_left_alone(simulated, tmp_path):
     raw = tmp_path / "RAW"
     shutil.copytree(simulated / "RAW", raw)
