@@ -28,6 +28,8 @@ LAB_EXTENSIONS = [
     "bqscales",
 ]
 """Front-end extensions that a page loads; whatever else is installed stays out of it."""
+PREVIEW = "goodman_live.widgets.preview"
+"""Extension of the user's server; it speaks to the service with the token that pages have."""
 CONTACT = ("GOODMAN_CONTACT_NAME", "GOODMAN_CONTACT_EMAIL")
 """Whom the footer of every page names, as the operator's environment says."""
 KERNEL_IDLE_S = 15 * 60
@@ -74,7 +76,8 @@ def configure(c: Any, environ: Mapping[str, str] | None = None) -> None:
     environ = os.environ if environ is None else environ
     prefix = environ.get("JUPYTERHUB_BASE_URL", "/")
     c.ServerApp.terminals_enabled = False
-    c.ServerApp.jpserver_extensions = {"voila.server_extension": True}
+    c.ServerApp.jpserver_extensions = {"voila.server_extension": True, PREVIEW: True}
+    c.ServerApp.kernel_manager_class = "goodman_live.hub.warm.WarmKernelManager"
     c.MappingKernelManager.cull_idle_timeout = KERNEL_IDLE_S
     c.MappingKernelManager.cull_interval = 60
     # A page that is open keeps its kernel, however quiet the night.

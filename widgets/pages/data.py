@@ -101,6 +101,6 @@ def show() -> w.Widget:
     query = os.environ.get("QUERY_STRING", "")
     page = DataPage(client, wanted_file(query))
     page.files.proposal = wanted_proposal(query)
-    page.begin()
-    # The tasks hold the page; the widget shows it.
+    page.shell.when_seen(page.begin)
+    # The notice and the tasks hold the page; the widget shows it.
     return page.widget

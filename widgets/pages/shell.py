@@ -56,6 +56,20 @@ class Shell:
         """Put the parts of the page below the notice."""
         self.widget.children = (self.notice, self.reader.widget, *parts)
 
+    def when_seen(self, begin: Callable[[], None]) -> None:
+        """Call `begin` once, when a browser has drawn the page.
+
+        A widget that changes while a browser is still loading the page's widgets may be drawn as
+        it was: nothing may change before.
+        """
+        waiting = [begin]
+
+        def seen(_: object) -> None:
+            if waiting:
+                waiting.pop()()
+
+        self.notice.when("seen", seen)
+
     def begin(self) -> None:
         """Start heartbeat and event stream."""
         self.tasks.start("beat", self._beat())

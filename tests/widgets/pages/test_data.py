@@ -312,7 +312,7 @@ async def test_frames_opened_while_the_family_is_read_again_do_not_mix(
 async def test_a_view_that_failed_comes_when_the_service_is_back(open_page, service: Service):
     page = open_page()
     await until(lambda: page.detail.viewer.shows == 3 and page.detail.viewer.frame.children)
-    service.state.failures[:] = [503] * 8
+    service.state.failures[:] = [503] * 500
     page.detail.viewer.show(service.state.files[2], "")
     await until(lambda: "Trying again" in page.detail.viewer.note.text)
     service.state.failures.clear()

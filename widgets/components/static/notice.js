@@ -20,6 +20,9 @@ function render({ model, el }) {
     last = Date.now();
     if (silent) { silent = false; draw(); }
   });
+  // What changes while a browser loads the widgets gets lost: the kernel waits for this word.
+  const say = () => { if (!model.get("beat")) { model.send({ what: "seen" }); setTimeout(say, 2000); } };
+  say();
   let tick = Date.now();
   const timer = setInterval(() => {
     const now = Date.now();
