@@ -113,9 +113,23 @@ def test_it_ends_without_a_trace_and_starts_again_after_every_kind_of_end(demo):
     ready(process, text)
     assert (root / "accounts.json").read_text() == accounts
     assert "All 2 frames" in text()
+    # Ctrl-C: by its tree and by its sessions, not by our own mark alone.
+    tree = psutil.Process(process.pid).children(recursive=True)
+    sessions = {os.getsid(child.pid) for child in tree} - {os.getsid(0)}
+    assert len(tree) >= 4
+    assert sessions
     process.send_signal(signal.SIGINT)
     assert process.wait(90) == 0, text()
     assert processes.marked(root) == []
+    assert not [child for child in tree if child.is_running()]
+    assert not [left for left in psutil.process_iter() if _session(left) in sessions]
+
+
+def _session(process):
+    try:
+        return os.getsid(process.pid)
+    except ProcessLookupError:
+        return None
 
 
 def test_it_ends_when_the_terminal_closes(demo):
