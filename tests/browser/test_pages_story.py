@@ -128,8 +128,10 @@ def check_access(page):
 def check_narrow(page):
     """A narrow screen scrolls down, not sideways."""
     page.set_viewport_size({"width": 420, "height": 860})
-    page.wait_for_function(f"{WIDE} <= 1", timeout=20_000)
-    page.set_viewport_size({"width": 1280, "height": 860})
+    try:
+        page.wait_for_function(f"{WIDE} <= 1", timeout=20_000)
+    finally:
+        page.set_viewport_size({"width": 1280, "height": 860})
 
 
 def test_home_lists_the_readers_proposals_and_leads_to_their_data(pi):

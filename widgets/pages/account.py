@@ -166,5 +166,5 @@ def _ignore(_: Event) -> None:
 def show() -> w.Widget:
     """Return the page for a notebook's cell, alive."""
     page = AccountPage(AsyncClient(find_address()))
-    page.begin()
+    page.shell.when_seen(page.begin)
     return page.widget

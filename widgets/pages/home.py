@@ -224,5 +224,5 @@ def words_of_news(raw: int, made: int) -> str:
 def show() -> w.Widget:
     """Return the page for a notebook's cell, alive."""
     page = HomePage(AsyncClient(find_address()))
-    page.begin()
+    page.shell.when_seen(page.begin)
     return page.widget

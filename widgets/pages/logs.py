@@ -127,5 +127,5 @@ def log_row(line: dict[str, Any]) -> dict[str, Any]:
 def show() -> w.Widget:
     """Return the page for a notebook's cell, alive."""
     page = LogsPage(AsyncClient(find_address()), os.environ.get("QUERY_STRING", ""))
-    page.begin()
+    page.shell.when_seen(page.begin)
     return page.widget

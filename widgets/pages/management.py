@@ -153,5 +153,5 @@ class _Jobs:
 def show() -> w.Widget:
     """Return the page for a notebook's cell, alive."""
     page = ManagementPage(AsyncClient(find_address()), os.environ.get("QUERY_STRING", ""))
-    page.begin()
+    page.shell.when_seen(page.begin)
     return page.widget

@@ -252,5 +252,5 @@ def master_row(file: dict[str, Any]) -> dict[str, Any]:
 def show() -> w.Widget:
     """Return the page for a notebook's cell, alive."""
     page = NightPage(AsyncClient(find_address()), os.environ.get("QUERY_STRING", ""))
-    page.begin()
+    page.shell.when_seen(page.begin)
     return page.widget

@@ -216,5 +216,5 @@ class ProposalsPage:
 def show() -> w.Widget:
     """Return the page for a notebook's cell, alive."""
     page = ProposalsPage(AsyncClient(find_address()), os.environ.get("QUERY_STRING", ""))
-    page.begin()
+    page.shell.when_seen(page.begin)
     return page.widget

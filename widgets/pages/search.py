@@ -339,5 +339,5 @@ def to_query(chosen: dict[str, list[str]], ordering: str, page: int) -> str:
 def show() -> w.Widget:
     """Return the page for a notebook's cell, alive."""
     page = SearchPage(AsyncClient(find_address()), os.environ.get("QUERY_STRING", ""))
-    page.begin()
+    page.shell.when_seen(page.begin)
     return page.widget
