@@ -25,9 +25,9 @@ from goodman_live.hub.accounts.proposals import (
     find_proposal,
     remove_collaborator,
 )
-from goodman_live.hub.accounts.semester_import import import_semester
 from goodman_live.hub.accounts.users import Outcome, authenticate, create_user, find_user
 from goodman_live.hub.authenticator import HASH_THREADS
+from goodman_live.hub.semester_import import import_semester
 from goodman_live.server_extension.catalogue.database import Catalogue
 from goodman_live.server_extension.catalogue.migrate import migrate
 from goodman_live.server_extension.catalogue.permission import is_member

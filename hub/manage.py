@@ -17,7 +17,7 @@ from goodman_live.hub.accounts import links, users
 from goodman_live.hub.accounts.database import database_url, make_engine, session_factory
 from goodman_live.hub.accounts.errors import AccountError
 from goodman_live.hub.accounts.links import LIFETIME, Purpose
-from goodman_live.hub.accounts.semester_import import MOST_CHARACTERS, import_semester
+from goodman_live.hub.semester_import import MOST_CHARACTERS, import_semester
 from goodman_live.pipeline.core.errors import GoodmanError
 
 if TYPE_CHECKING:

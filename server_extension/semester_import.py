@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 from sqlalchemy import func, select
 
-from goodman_live.hub.accounts.semester_import import (
+from goodman_live.hub.semester_import import (
     COLUMNS,
     MOST_CHARACTERS,
     ImportReport,
