@@ -66,7 +66,7 @@ def test_the_guide_names_only_routes_that_exist(guide):
     from goodman_live.server_extension.routes import ROUTES  # noqa: PLC0415 (one test needs it)
 
     patterns = [re.compile(route.pattern) for route in ROUTES]
-    named = set(re.findall(r"\{base\}(/[a-z/{}'\[\]_]*)", guide))
+    named = set(re.findall(r"\{base\}(/[a-z/{}'\[\]_-]*)", guide))
     assert named
     for path in named:
         real = "/api" + re.sub(r"\{[^}]*\}", "1", path)

@@ -271,9 +271,9 @@ def test_cookies_alone_change_nothing(service, world):
         }
 
 
-@pytest.mark.parametrize("token", ["", " ", "token-of-pi extra", "tokén", "a" * 7000])
+@pytest.mark.parametrize("token", ["", "token-of-pi extra", "tokén", "a" * 7000])
 def test_no_odd_token_is_an_identity(service, token):
-    headers = {"Authorization": f"Token {token}".encode("latin-1")}
+    headers = {"Authorization": f"Token {token}".strip().encode("latin-1")}
     answer = httpx.get(f"{service.url}api/files/", headers=headers)
     assert answer.status_code in {400, 401, 403}, answer.text
 

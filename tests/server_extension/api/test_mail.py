@@ -61,8 +61,10 @@ def test_a_known_collaborator_is_told_unless_they_do_not_want_it(as_, world, ser
     for name, choice in (("removed", {"added_to_proposal": False}), ("rival", {})):
         as_(name).patch("api/users/me/", json={"notifications": choice})
         assert add(as_("pi"), world, f"{name}@example.org").status_code == 200
-        add(as_("pi"), world, f"{name}@example.org", "remove")
+    # A letter is for who still has access when it is sent: they stay until it is.
     letters_to(service, "rival@example.org", subject="You were added to SOAR2026A-001")
+    for name in ("removed", "rival"):
+        add(as_("pi"), world, f"{name}@example.org", "remove")
     folder = service.root / "mail"
     assert not [p for p in folder.iterdir() if b"To: removed@example.org" in p.read_bytes()]
 
