@@ -20,8 +20,9 @@ from goodman_live.pipeline.core.errors import GoodmanError
 if TYPE_CHECKING:
     from jupyter_server.auth import User
 
-HUB_CACHE_S = 5
-"""Seconds for which the Hub's answer about a token is believed."""
+HUB_CACHE_S = 1
+"""Seconds for which the Hub's answer about a token is believed: a page asks several things in a
+row, and what was signed out or revoked is over a second later."""
 
 
 INSTRUMENT = "instrument"

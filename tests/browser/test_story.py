@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from goodman_live.server_extension.identity import HUB_CACHE_S
+
 pytestmark = pytest.mark.browser
 
 PATIENCE_MS = 120_000
@@ -224,7 +226,9 @@ def test_signing_out_ends_every_tab_and_every_copy_of_the_cookies(live, browser,
         tab.get_by_label("Password").wait_for(timeout=PATIENCE_MS)
     context.close()
 
-    # A copy of the cookies, made before, opens nothing any more.
+    # A copy of the cookies, made before, opens nothing any more, once what the service was told of
+    # them is older than it believes.
+    time.sleep(2 * HUB_CACHE_S)
     thief = browser.new_context()
     thief.add_cookies(before)
     page = thief.new_page()
