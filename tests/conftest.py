@@ -54,24 +54,17 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let pytest-xdist run what shares a running system in one process, and each file in one.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, or one process would end long after the others."""
 
-    What takes longest comes first, or one process would end long after the others.
-    """
-
-    def group(item: pytest.Item) -> str:
-        for name in ("live", "service"):
+    def shares(item: pytest.Item) -> int:
+        for rank, name in enumerate(("live", "service")):
             (fixture, *_) = item._fixtureinfo.name2fixturedefs.get(name, [None])
             if fixture is not None and fixture.scope == "session":
-                return name
-        return item.location[0]
+                return rank
+        return 2
 
-    groups = {item: group(item) for item in items}
-    items.sort(key=lambda item: {"live": 0, "service": 1}.get(groups[item], 2))
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            item.add_marker(pytest.mark.xdist_group(groups[item]))
+    items.sort(key=shares)
 
 
 @pytest.fixture(scope="session")
