@@ -31,6 +31,10 @@ PARTS = {
     "Dask worker": "multiprocessing.spawn",
 }
 """What to find in the command line of each part."""
+_WAVELENGTHS = (
+    "[...document.querySelectorAll('.bqplot .axislabel')].some("
+    "e => e.textContent === 'Wavelength (Angstrom)' && e.checkVisibility())"
+)
 
 
 def start(root: Path) -> tuple[subprocess.Popen[bytes], str]:
@@ -58,6 +62,32 @@ def first_page(page: Page, url: str, password: str) -> float:
     page.keyboard.press("Enter")
     page.locator(".gl-row").first.wait_for(timeout=120_000)
     return time.perf_counter() - started
+
+
+def arrives(page: Page, root: Path, number: int) -> tuple[float, float]:
+    """Put a frame into the watch folder; return seconds to its row and to its spectrum's axis.
+
+    The reader chooses the row as soon as it is there and waits for wavelengths.
+    """
+    # Something else is looked at before, or its axis would pass for the new one's.
+    page.locator(".gl-row", has_text="LAMPFLAT").first.click()
+    page.wait_for_function(f"() => !({_WAVELENGTHS})", timeout=120_000)
+    source = min((root / "night" / "RAW").glob("*SN2026abc_*[0-9].fits"))
+    stem = f"{int(time.time()) % 10**6:06d}{number}"
+    content = bytearray(source.read_bytes())
+    content[-4000:-3990] = f"{stem:>10}"[:10].encode()  # the same frame twice is one row
+    started = time.perf_counter()
+    (root / "raw" / f"{stem}_SN2026abc.fits").write_bytes(content)
+    row = page.locator(".gl-row", has_text=stem).first
+    row.wait_for(timeout=120_000)
+    seen = time.perf_counter() - started
+    row.click()
+    page.wait_for_function(
+        f"stem => document.body.innerText.includes(stem) && {_WAVELENGTHS}",
+        arg=stem,
+        timeout=120_000,
+    )
+    return seen, time.perf_counter() - started
 
 
 def memory(root: Path) -> dict[str, list[float]]:
@@ -103,6 +133,7 @@ def main() -> None:
                 warm.append(time.perf_counter() - again)
                 if number == ROUNDS - 1:
                     used = memory(root)
+                    live = [arrives(page, root, k) for k in range(ROUNDS)]
                 page.goto(url + "/hub/logout")  # ends the server: the next one is cold again
                 page.context.close()
             browser.close()
@@ -112,6 +143,8 @@ def main() -> None:
         shutil.rmtree(folder)
     show("sign-in to first page, cold", cold)
     show("page again, server running", warm)
+    show("file whole to its row", [row for row, _ in live])
+    show("file whole to wavelengths drawn", [drawn for _, drawn in live])
     for part, sizes in used.items():
         print(f"memory of {part:20s} {sum(sizes):6.0f} MB in {len(sizes)} process(es)")
 
