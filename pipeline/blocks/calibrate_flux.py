@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     Overlay = Mapping[str, str | float | int]
 
 DIM_MAG = 1.0
-"""A standard this much below the best one lost light to slit or clouds, and is left out of the
-level's error and named."""
+"""A standard this much below the best one lost light to slit or clouds, which is said."""
 
 
 def build_sensitivity(
