@@ -5,7 +5,7 @@
   const base = document.body.dataset.baseUrl.replace(/voila\/$/, "") + "goodman/";
   // Voilà takes away what is called so before the widgets are drawn; this stays until they are.
   loading.removeAttribute("id");
-  const drawn = new MutationObserver(() => { if (document.querySelector("#gl-main .gl-row, #gl-main .jp-RenderedText")) gone(); });
+  const drawn = new MutationObserver(() => { if ([...document.querySelectorAll(".gl-row, .jp-RenderedText")].some((e) => !loading.contains(e))) gone(); });
   const gone = () => { drawn.disconnect(); loading.remove(); };
   drawn.observe(document, { childList: true, subtree: true });
   setTimeout(gone, 60000);
