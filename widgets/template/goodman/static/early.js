@@ -5,9 +5,13 @@
   const base = document.body.dataset.baseUrl.replace(/voila\/$/, "") + "goodman/";
   // Voilà takes away what is called so before the widgets are drawn; this stays until they are.
   loading.removeAttribute("id");
-  const drawn = new MutationObserver(() => { if ([...document.querySelectorAll(".gl-row, .jp-RenderedText")].some((e) => !loading.contains(e))) gone(); });
+  // Rows, or the word that there are none, or what went wrong: then the page speaks for itself.
+  const drawn = new MutationObserver(() => {
+    const said = document.querySelectorAll(".gl-rows[aria-busy=false], .gl-row, .jp-RenderedText");
+    if ([...said].some((node) => !loading.contains(node))) gone();
+  });
   const gone = () => { drawn.disconnect(); loading.remove(); };
-  drawn.observe(document, { childList: true, subtree: true });
+  drawn.observe(document, { childList: true, subtree: true, attributes: true, attributeFilter: ["aria-busy"] });
   setTimeout(gone, 60000);
   // The server takes the cookie from a script only together with the token beside it.
   const token = document.cookie.split("; ").find((one) => one.startsWith("_xsrf="))?.slice(6) || "";
