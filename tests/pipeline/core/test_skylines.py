@@ -4,11 +4,19 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from astropy.coordinates import EarthLocation, SkyCoord
 from astropy.io.fits import Header
+from astropy.time import Time
+from astropy.utils import iers
 
 from goodman_live.pipeline.core.skylines import SKY_LINES, measure_flexure
 from goodman_live.pipeline.core.spectrum import Spectrum
-from goodman_live.pipeline.core.velocity import barycentric_kms
+from goodman_live.pipeline.core.velocity import (
+    HEIGHT_M,
+    LATITUDE_DEG,
+    LONGITUDE_DEG,
+    barycentric_kms,
+)
 
 
 def night(shift_px, rng, bright=400.0):
@@ -67,3 +75,19 @@ def test_the_earth_flies_towards_a_star_and_half_a_year_later_away():
     one, other = (barycentric_kms(26.017, -15.9375, t) for t in (mid, half_a_year_on))
     assert 15 < one < 30.5
     assert -30.5 < other < -15
+
+
+@pytest.mark.parametrize("year", [2016, 2021, 2027])
+def test_the_barycentric_correction_is_that_of_astropy(year):
+    site = EarthLocation.from_geodetic(LONGITUDE_DEG, LATITUDE_DEG, HEIGHT_M)
+    for month, hour, ra, dec in ((1, 3, 12.0, -80.0), (5, 0, 200.0, 5.0), (9, 9, 310.0, 27.0)):
+        mid = datetime(year, month, 17, hour, 21, 8, tzinfo=UTC)
+        with (
+            iers.conf.set_temp("auto_download", False),
+            iers.conf.set_temp("auto_max_age", None),
+            iers.conf.set_temp("iers_degraded_accuracy", "ignore"),
+        ):
+            when = Time(mid.replace(tzinfo=None), scale="utc", location=site)
+            target = SkyCoord(ra, dec, unit="deg")
+            known = target.radial_velocity_correction("barycentric", obstime=when)
+        assert barycentric_kms(ra, dec, mid) == pytest.approx(known.to_value("km/s"), abs=0.01)
