@@ -4,7 +4,7 @@ Prints p50 and p95 of list, detail, header and cached preview under open load (e
 request in 5 s, whether or not the last was answered), the first preview of 4096 x 1896 frames,
 requests per second and what is shed where more come than can be served, and the memory of the
 service over many requests. The load comes from this process, which is niced. The Hub is the one
-part played here: a server that says whose token it is.
+part played here: a process that says whose token it is.
 
     python benchmarks/bench_api.py [--frames 250000] [--seconds 30] [--requests 10000]
 """
@@ -16,6 +16,7 @@ import asyncio
 import datetime as dt
 import itertools
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -23,7 +24,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter, defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -44,6 +44,7 @@ from goodman_live.server_extension.catalogue.migrate import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from multiprocessing.connection import Connection
 
 ACCESS = "access:services!service=goodman"
 PREFIX = "/services/goodman/"
@@ -73,6 +74,13 @@ class HubSide(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Keep quiet."""
+
+
+def be_the_hub(address: Connection) -> None:
+    """Serve `HubSide` for ever, after telling its port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), HubSide)
+    address.send(server.server_address[1])
+    server.serve_forever()
 
 
 def rows(count: int, folder: Path) -> Iterator[dict[str, Any]]:
@@ -334,9 +342,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--requests", type=int, default=10_000, help="For the look at memory.")
     options = parser.parse_args()
-    hub = ThreadingHTTPServer(("127.0.0.1", 0), HubSide)
-    threading.Thread(target=hub.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{hub.server_address[1]}/hub/api"
+    told, tells = multiprocessing.Pipe(duplex=False)
+    # A process of its own: as a thread of the load it would wait for it.
+    processes = multiprocessing.get_context("spawn")
+    hub = processes.Process(target=be_the_hub, args=(tells,), daemon=True)
+    hub.start()
+    address = f"http://127.0.0.1:{told.recv()}/hub/api"
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         cards = make_files(root / "raw")
@@ -354,7 +365,8 @@ def main() -> None:
         finally:
             stop(free[0])
             stop(limited[0])
-    hub.shutdown()
+            hub.terminate()
+            hub.join()
 
 
 if __name__ == "__main__":

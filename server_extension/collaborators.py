@@ -56,6 +56,7 @@ class CollaboratorsHandler(ApiHandler):
         body=CollaboratorChange,
         answer=ProposalModel,
         documented=False,
+        changes=True,
     )
     async def get(self, id: int, body: CollaboratorChange) -> ProposalModel:  # noqa: A002
         """Do the same, for scripts written against the public service."""

@@ -97,6 +97,8 @@ class DownloadHandler(ApiHandler):
             self.set_status(HTTPStatus.PARTIAL_CONTENT)
             self.set_header("Content-Range", f"bytes {span.start}-{span.stop - 1}/{size}")
         self.set_header("Content-Length", str(whole.size))
+        if self.request.method == "HEAD":
+            stream.close()
         await self._pour(pieces_of(stream, whole))
 
     def _range(self, size: int, checksum: str | None) -> Span | None:
@@ -119,7 +121,7 @@ class DownloadHandler(ApiHandler):
 
     async def _pour(self, pieces: Iterator[bytes]) -> None:
         """Send each piece when the last one has left: a slow reader holds no memory."""
-        while True:
+        while self.request.method != "HEAD":
             piece = await self.backend.compute(next, pieces, None)
             if piece is None:
                 break

@@ -92,6 +92,9 @@ class EventsHandler(ApiHandler):
         # Neither we nor a proxy may hold events back to pack them.
         self.set_header("Content-Encoding", "identity")
         self.set_header("X-Accel-Buffering", "no")
+        if self.request.method == "HEAD":
+            self.finish()
+            return
         quiet = 0
         stream = self.backend.engine.events.subscribe(self.viewer, last_id, proposal=proposal_id)
         try:

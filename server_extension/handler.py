@@ -100,7 +100,8 @@ class ApiHandler(JupyterHandler):
         """Find out who asks and whether they may; every method passes here."""
         contract = self.operation
         if contract is None:
-            self.set_header("Allow", ", ".join(self.allowed_methods()))
+            head = ["HEAD"] if operation_of(type(self), "HEAD") else []
+            self.set_header("Allow", ", ".join([*self.allowed_methods(), *head]))
             raise HTTPError(405)
         self._identifying = True
         try:
@@ -108,6 +109,10 @@ class ApiHandler(JupyterHandler):
         except HTTPError as error:
             raise _translated(error) from error
         self.caller = caller_of(self.current_user) if self.current_user else None
+        if self.caller is not None and not self.by_token and not self.check_origin():
+            raise NotAdmittedError(
+                "A page of another origin sent this with a cookie.", remedy="Use a token."
+            )
         self._limit_rate()
         stranger = self.caller is None and not getattr(self, "_cached_hub_user", None)
         if stranger and (contract.page or self._is_navigation()):
@@ -184,6 +189,13 @@ class ApiHandler(JupyterHandler):
     def by_token(self) -> bool:
         """True if the request proved itself by an Authorization header and not by a cookie."""
         return "Authorization" in self.request.headers and self.token_authenticated
+
+    async def head(self, **path: str) -> None:
+        """Answer as GET does; tornado sends its headers and leaves the body out."""
+        await cast("Awaitable[None]", self.get(**path))
+
+    # Who asks is found out in `prepare`, as for every method (see `operation`).
+    head.__dict__["__allow_unauthenticated"] = True
 
     # --- the method's arguments and answer ---
 

@@ -66,6 +66,8 @@ class Operation:
     """Statuses of errors besides the common ones (400, 401, 403, 404, 429)."""
     documented: bool = True
     """False keeps it out of the OpenAPI document."""
+    changes: bool = False
+    """A GET that changes something, as the public service has one: it has no HEAD."""
     page: bool = False
     """A page for people: who is not signed in is sent to the sign-in, not given a 401."""
     description: str = ""
@@ -100,5 +102,12 @@ def operation(**promise: Any) -> Callable[[Callable[..., Awaitable[Any]]], Any]:
 
 
 def operation_of(handler: type, method: str) -> Operation | None:
-    """Return the contract of ``handler.method``, or None where there is none."""
-    return getattr(getattr(handler, method.lower(), None), MARK, None)
+    """Return the contract of ``handler.method``, or None where there is none.
+
+    HEAD is a GET whose body is not sent (RFC 9110, 9.3.2) and has its contract.
+    """
+    name = "get" if method == "HEAD" else method.lower()
+    contract: Operation | None = getattr(getattr(handler, name, None), MARK, None)
+    if method == "HEAD" and contract is not None and contract.changes:
+        return None
+    return contract
