@@ -165,6 +165,7 @@ def job_detail(session: Session, viewer: Viewer, job_id: int) -> JobDetail:
     return JobDetail.model_construct(
         **plain.__dict__,
         settings=(job.spec or {}).get("settings") or {},
+        apertures=(job.spec or {}).get("apertures"),
         log=[JobLine(at=line.at, level=line.level, message=line.message) for line in job.log],
     )
 

@@ -10,6 +10,8 @@ from goodman_live.server_extension import (
     actions,
     collaborators,
     comments,
+    dask_pages,
+    diagnostics,
     docs,
     download,
     events,
@@ -26,6 +28,7 @@ from goodman_live.server_extension import (
     semester_import,
     settings_preview,
     soar_ids,
+    spectrum_line,
     status,
     users,
     visualize,
@@ -74,6 +77,8 @@ ROUTES: tuple[Route, ...] = (
     Route("/api/files/{id}/related/", files.FamilyHandler),
     Route("/api/files/header/", header.HeaderHandler),
     Route("/api/files/visualize/", visualize.VisualizeHandler),
+    Route("/api/files/spectrum/line/", spectrum_line.LineHandler),
+    Route("/api/files/diagnostics/", diagnostics.DiagnosticsHandler),
     Route("/api/files/download/", download.DownloadHandler),
     Route("/api/files/comments/", comments.CommentsHandler),
     Route("/api/files/reclassify/", reclassify.ReclassifyHandler),
@@ -114,5 +119,9 @@ def tornado_routes(prefix: str) -> list[tuple[Any, ...]]:
     """Return the routes below `prefix` as tornado takes them, with an end to what is unknown."""
     table: list[tuple[Any, ...]] = [(prefix + route.pattern, route.handler) for route in ROUTES]
     table.append((prefix + r"/api/docs/static/(?P<name>[a-z-]+\.(?:js|css))", docs.AssetHandler))
+    stream = r"(?P<path>[a-z-]{1,80}/ws)"
+    table.append((prefix + dask_pages.PATH + stream, dask_pages.DaskSocketHandler))
+    page = r"(?P<path>[A-Za-z0-9._/-]{0,300})"
+    table.append((prefix + dask_pages.PATH + page, dask_pages.DaskHandler))
     table.append((prefix + r"/api(?:/.*)?", UnknownRouteHandler))
     return table

@@ -256,6 +256,9 @@ class JobDetail(JobModel):
     """One run of a block with its log."""
 
     settings: dict[str, Any]
+    apertures: list[dict[str, Any]] | None = Field(
+        description="Those placed by hand, as `spectrum/extract/` takes them."
+    )
     log: list[JobLine]
 
 

@@ -151,6 +151,8 @@ def picture_of(source: Source) -> Picture:
         unit=_intensity(frame.unit),
         x_name="X Axis (pixels)" if imaging else "Dispersion Axis (pixels)",
         y_name="Y Axis (pixels)" if imaging else "Spatial Axis (pixels)",
+        flags=np.asarray(frame.flags, dtype=np.uint8),
+        window=frame.window,
         overlays=overlays_of([(name, path) for name, path, _ in source.spectra], frame.window),
     )
 
@@ -163,9 +165,14 @@ def _read(source: Source) -> FrameData:
 
 def curve_of(source: Source) -> Curve:
     """Read the spectrum of `source`."""
-    spectrum = read_spectrum(source.path)
+    return curve_at(source.path, source.title)
+
+
+def curve_at(path: Path, title: tuple[str, str] = ("", "")) -> Curve:
+    """Read a spectrum, its axis rising."""
+    spectrum = read_spectrum(path)
     if spectrum.flux.size < 2:
-        raise BadFrameError(f"{source.path.name} has fewer than two pixels.")
+        raise BadFrameError(f"{path.name} has fewer than two pixels.")
     calibrated = spectrum.wavelength is not None
     x = spectrum.wavelength if spectrum.wavelength is not None else spectrum.column
     order = slice(None, None, -1 if x[0] > x[-1] else 1)
@@ -177,11 +184,12 @@ def curve_of(source: Source) -> Curve:
         flags=np.asarray(spectrum.flags)[order],
         sky=np.asarray(spectrum.sky)[order],
         saturated=((spectrum.flags & Flag.SATURATED) != 0)[order],
-        title=source.title,
+        title=title,
         x_name="Wavelength (Angstrom)" if calibrated else "Dispersion Axis (pixels)",
         x_unit="Angstrom" if calibrated else "pixels",
         y_name=_intensity(spectrum.unit),
         y_unit=spectrum.unit,
+        column=np.asarray(spectrum.column)[order],
     )
 
 

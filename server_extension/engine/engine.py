@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from goodman_live.pipeline.core.errors import GoodmanError
+from goodman_live.pipeline.products.atomic import sweep
 from goodman_live.server_extension.catalogue.models import LIVE_STATES, Frame, Job
 from goodman_live.server_extension.catalogue.queries import get_frame
 from goodman_live.server_extension.catalogue.viewer import LOCAL_OWNER
@@ -24,7 +25,7 @@ from goodman_live.server_extension.engine.runner import Runner
 from goodman_live.server_extension.intake.intake import Intake
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from sqlalchemy.orm import Session
@@ -32,11 +33,23 @@ if TYPE_CHECKING:
     from goodman_live.server_extension.catalogue.database import Catalogue
     from goodman_live.server_extension.catalogue.viewer import Viewer
     from goodman_live.server_extension.engine.profile import DaskProfile
+    from goodman_live.server_extension.engine.work import Order
 
 log = structlog.get_logger(__name__)
 
+ASK_PATIENCE_S = 120.0
+"""How long a person waits for what a worker finds out."""
+ASK_PRIORITY = 100
+"""Of such a question at Dask: before every job, for it is short."""
 PLAN_BATCH = 20
 """Frames planned in one transaction."""
+
+
+class NoAnswerError(GoodmanError):
+    """No worker found the time."""
+
+    status = 503
+    code = "no_answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +123,7 @@ class Engine:
         for frame_id in await self._desk.write(triggers.unsettled):
             self._mark(frame_id)
         await self.cluster.start()
+        await asyncio.to_thread(_sweep, self.settings.product_root)
         self._runner.start()
         self._planner = asyncio.create_task(self._plan_loop(), name="goodman-planner")
         if self.settings.watch:
@@ -204,6 +218,25 @@ class Engine:
     def _job(self, job_id: int) -> Job:
         with self.catalogue.read() as session:
             return jobs.get_job(session, job_id)
+
+    async def ask(self, work: Callable[[Order], dict[str, Any]], order: Order) -> dict[str, Any]:
+        """Return what a worker finds out for a person who waits; nothing is recorded.
+
+        Raises
+        ------
+        NoAnswerError
+            If no worker answers in time.
+        """
+        future = self.cluster.client.submit(work, order, pure=False, priority=ASK_PRIORITY)
+        answer: asyncio.Task[dict[str, Any]] = asyncio.ensure_future(future.result())
+        try:
+            done, _ = await asyncio.wait({answer}, timeout=ASK_PATIENCE_S)
+            if not done or answer.cancelled():
+                raise NoAnswerError("The workers are busy.", remedy="Try again in a minute.")
+            return answer.result()
+        finally:
+            answer.cancel()
+            future.release()
 
     async def add_file(self, path: Path) -> Frame:
         """Take a file under a raw root, waiting until it is whole.
@@ -316,6 +349,13 @@ def plan_frames(session: Session, frame_ids: Iterable[int], product_root: Path) 
 def _master_is_due(session: Session, frame_id: int) -> bool:
     frame = session.get(Frame, frame_id)
     return frame is not None and triggers.master_is_due(session, frame)
+
+
+def _sweep(product_root: Path) -> None:
+    """Remove what workers of this host left half written when they were killed."""
+    for folder in {part.parent for part in product_root.rglob(".*.part")}:
+        for part in sweep(folder):
+            log.info("file.swept", file=part.name)
 
 
 def _delete(session: Session, frame_id: int, user: Viewer) -> Path:

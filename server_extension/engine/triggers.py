@@ -9,7 +9,7 @@ what it touches and nothing else.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import or_, select
 
@@ -39,6 +39,7 @@ from goodman_live.server_extension.engine.fluxes import (
     served_by,
 )
 from goodman_live.server_extension.engine.priority import newest_night, priority_of
+from goodman_live.server_extension.engine.remembered import remembered
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +103,7 @@ def _plan_chain(session: Session, raw: Frame, root: Path) -> Outcome:
     if not reduced:
         return Outcome("waiting", "Its reduced frame was removed.")
     kept = sticky(session, raw, 3)
-    wishes = kept.spec if kept else {}
+    wishes: dict[str, Any] = kept.spec if kept else {"apertures": remembered(session, raw)}
     extract = draft_extract(session, reduced[0], wishes.get("overrides"), wishes.get("apertures"))
     if (outcome := _ensure(session, extract, raw, root)) is not None:
         return outcome

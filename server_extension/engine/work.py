@@ -63,14 +63,15 @@ def run_order(order: Order) -> dict[str, Any]:
     with _crash_trace(order.crash_file), _listening(report["log"]):
         try:
             function = getattr(importlib.import_module(order.module), order.function)
-            report["result"] = function(order.main, **_keywords(order)).as_dict()
+            report["result"] = function(order.main, **keywords_of(order)).as_dict()
         except Exception as error:  # noqa: BLE001 (every failure goes home as values)
             report["error"] = describe(error)
     report["seconds"] = time.perf_counter() - began
     return report
 
 
-def _keywords(order: Order) -> dict[str, Any]:
+def keywords_of(order: Order) -> dict[str, Any]:
+    """Return the arguments of a block after its first."""
     keywords: dict[str, Any] = {
         **order.arguments,
         "out_dir": order.out_dir,

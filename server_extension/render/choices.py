@@ -49,6 +49,9 @@ class Choices(Strict):
     pixels: bool = Field(
         default=False, description="With format=json: the pixels of an image too, base64 floats."
     )
+    max_pixels: int = Field(
+        2**20, ge=64, le=2**23, description="With pixels: the image is shrunk to at most so many."
+    )
     max_points: int = Field(
         8192, ge=16, le=100_000, description="With format=json: at most this many of a spectrum."
     )

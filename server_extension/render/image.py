@@ -19,6 +19,7 @@ from goodman_live.server_extension.render.scale import (
     apply_stretch,
     find_limits,
     shrink_any,
+    shrink_bits,
     shrink_mean,
     stretched,
     unstretched,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from goodman_live.pipeline.core.frame import Window
     from goodman_live.server_extension.render.choices import Choices
 
 SATURATED_COLOUR = (255, 45, 45)
@@ -40,8 +42,8 @@ BAR_ROOM = 104
 BAR_WIDTH = 16
 MARK = 255
 """Level of the palette that saturated pixels take."""
-JSON_SIDE = 1024
-"""Longest side of the pixels that travel in JSON."""
+BINS = 128
+"""Of the histogram that travels in JSON."""
 
 
 class RegionError(GoodmanError):
@@ -67,6 +69,10 @@ class Picture:
     y_name: str = "Spatial Axis (pixels)"
     overlays: tuple[Overlay, ...] = ()
     """Apertures to draw over it."""
+    flags: NDArray[np.uint8] | None = None
+    """Bits of `Flag` of each pixel; None where there are none."""
+    window: Window | None = None
+    """Where the pixels lie on the detector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,19 +154,61 @@ def image_json(picture: Picture, choices: Choices) -> dict[str, Any]:
         "unit": picture.unit,
         "limits": {"low": limits.low, "high": limits.high, "method": limits.method},
         "range": _range(cut),
+        "histogram": _histogram(cut),
         "saturated": int(np.count_nonzero(saturated)),
         "apertures": [overlay_json(one) for one in picture.overlays],
+        "window": None if picture.window is None else _window(picture.window),
         "pixels": None,
+        "flags": None,
     }
     if choices.pixels:
-        small = np.ascontiguousarray(shrink_mean(cut, (JSON_SIDE, JSON_SIDE)), dtype="<f4")
-        answer["pixels"] = {
-            "encoding": "base64",
-            "dtype": "<f4",
-            "shape": list(small.shape),
-            "data": base64.b64encode(small.tobytes()).decode("ascii"),
-        }
+        shape = _shrunk(cut.shape, choices.max_pixels)
+        answer["pixels"] = _packed(shrink_mean(cut, shape), "<f4")
+        if picture.flags is not None:
+            part = picture.flags[region.y0 : region.y1, region.x0 : region.x1]
+            answer["flags"] = _packed(shrink_bits(part, shape), "|u1")
     return answer
+
+
+def _shrunk(shape: tuple[int, ...], most: int) -> tuple[int, int]:
+    """Return rows and columns of at most `most` pixels, in the proportions of `shape`."""
+    rows, columns = shape
+    if rows * columns <= most:
+        return rows, columns
+    finer = (most / (rows * columns)) ** 0.5
+    # A strip of few rows keeps them.
+    rows = max(1, int(rows * finer))
+    return rows, max(1, min(columns, most // rows))
+
+
+def _window(window: Window) -> dict[str, int]:
+    return {name: getattr(window, name) for name in ("x0", "y0", "xbin", "ybin")}
+
+
+def _packed(values: NDArray[Any], dtype: str) -> dict[str, Any]:
+    plain = np.ascontiguousarray(values, dtype=dtype)
+    return {
+        "encoding": "base64",
+        "dtype": dtype,
+        "shape": list(plain.shape),
+        "data": base64.b64encode(plain.tobytes()).decode("ascii"),
+    }
+
+
+def _histogram(cut: NDArray[np.float32]) -> dict[str, Any] | None:
+    """Return counts over the range of all but the most extreme pixels, a hundredth of a per cent.
+
+    What lies beyond is counted in the outermost bins.
+    """
+    finite = cut[np.isfinite(cut)]
+    if not finite.size:
+        return None
+    some = finite[:: max(1, finite.size // 200_000)]
+    low, high = (float(value) for value in np.percentile(some, [0.01, 99.99]))
+    if not high > low:
+        low, high = low - 0.5, low + 0.5
+    counts, _ = np.histogram(np.clip(some, low, high), BINS, (low, high))
+    return {"low": low, "high": high, "counts": counts.tolist()}
 
 
 def _range(cut: NDArray[np.float32]) -> list[float] | None:

@@ -132,6 +132,11 @@ def shrink_any(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bo
     )
 
 
+def shrink_bits(flags: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return `flags` with at most `shape` rows and columns: every bit that any pixel has."""
+    return np.asarray(_reduce(np.bitwise_or, flags, _starts(flags.shape, shape)))
+
+
 def _starts(whole: tuple[int, ...], shape: tuple[int, int]) -> list[NDArray[np.int64]]:
     """Return the first row and column of each block; every pixel lies in exactly one."""
     return [np.arange(min(n, m)) * n // min(n, m) for n, m in zip(whole, shape, strict=True)]

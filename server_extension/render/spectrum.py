@@ -48,6 +48,8 @@ class Curve:
     x_unit: str
     y_name: str
     y_unit: str
+    column: NDArray[np.float64] | None = None
+    """Unbinned detector columns, shape (n,)."""
 
 
 def within(curve: Curve, choices: Choices) -> slice:
@@ -121,6 +123,7 @@ def spectrum_json(curve: Curve, choices: Choices) -> dict[str, Any]:
         "uncertainty": _plain(curve.uncertainty[some]),
         "sky": _plain(curve.sky[some]),
         "flags": curve.flags[some].tolist(),
+        "column": None if curve.column is None else _plain(curve.column[some]),
         "saturated": int(np.count_nonzero(curve.saturated[part])),
     }
 

@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 UPLOAD_PATIENCE_S = 180.0
 """The service answers an upload when the file is in the catalogue."""
+DIAGNOSTICS_PATIENCE_S = 120.0
+"""A step is done once more for them."""
 BLOCKS = {
     "reduce": "api/files/reduce/",
     "extract": "api/files/spectrum/extract/",
@@ -169,6 +171,43 @@ class AsyncClient(PeopleMethods):
         """Return what an image needs to be drawn: ``shape limits x y title unit``."""
         params = {"id": file_id, "format": "json", "limits": limits}
         answer = await self.transport.json("GET", "api/files/visualize/", params=params)
+        return cast("dict[str, Any]", answer)
+
+    async def pixels(
+        self,
+        file_id: int,
+        region: tuple[int, int, int, int] | None = None,
+        **choices: Any,
+    ) -> dict[str, Any]:
+        """Return what `image` does and the pixels of a region, with their flags.
+
+        Parameters
+        ----------
+        file_id : int
+            The file.
+        region : tuple of int, optional
+            Pixels x0, y0, x1, y1, the last excluded; default: all.
+        **choices
+            ``max_pixels`` (larger regions are shrunk), ``limits``, ``apertures`` and the others.
+        """
+        params: dict[str, Any] = {"id": file_id, "format": "json", "pixels": True, **choices}
+        if region is not None:
+            params |= dict(zip(("x0", "y0", "x1", "y1"), region, strict=True))
+        answer = await self.transport.json("GET", "api/files/visualize/", params=params)
+        return cast("dict[str, Any]", answer)
+
+    async def line(self, file_id: int, low: float, high: float) -> dict[str, Any]:
+        """Return the strongest line of a spectrum between two wavelengths, fitted with errors."""
+        params = {"id": file_id, "low": low, "high": high}
+        answer = await self.transport.json("GET", "api/files/spectrum/line/", params=params)
+        return cast("dict[str, Any]", answer)
+
+    async def diagnostics(self, file_id: int) -> dict[str, Any]:
+        """Return what the step saw that made a product: ``kind target data``."""
+        params = {"id": file_id}
+        answer = await self.transport.json(
+            "GET", "api/files/diagnostics/", params=params, patience=DIAGNOSTICS_PATIENCE_S
+        )
         return cast("dict[str, Any]", answer)
 
     async def spectrum(self, file_id: int) -> dict[str, Any]:

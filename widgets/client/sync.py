@@ -114,6 +114,14 @@ class Client:
         """Return a spectrum as plain numbers, for drawing."""
         return self._run(self._client.spectrum(file_id))
 
+    def line(self, file_id: int, low: float, high: float) -> dict[str, Any]:
+        """Return the strongest line of a spectrum between two wavelengths, fitted with errors."""
+        return self._run(self._client.line(file_id, low, high))
+
+    def diagnostics(self, file_id: int) -> dict[str, Any]:
+        """Return what the step saw that made a product: ``kind target data``."""
+        return self._run(self._client.diagnostics(file_id))
+
     def download(
         self,
         file_id: int,
