@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from traitlets import Bool, Float, Integer, List, Unicode, default
 from goodman_live.hub.accounts.database import database_url
 from goodman_live.hub.mail.settings import mail_settings
 from goodman_live.server_extension.backend import Backend, BackendSettings
+from goodman_live.server_extension.engine.courier import CourierRules
 from goodman_live.server_extension.routes import ROUTES, tornado_routes
 
 if TYPE_CHECKING:
@@ -63,6 +65,18 @@ class GoodmanExtension(ExtensionApp):
         config=True
     )
     rate_burst = Integer(300, help="Requests of one user that may come at once.").tag(config=True)
+    webhook_hosts = List(
+        Unicode(),
+        help="Hosts that users' webhooks may lead to: names, *.example.org, or name:port; none"
+        " by default. What resolves to a private address is refused all the same.",
+    ).tag(config=True)
+    webhook_networks = List(
+        Unicode(),
+        help="Private networks, such as 10.1.0.0/16, that those hosts may lie in after all.",
+    ).tag(config=True)
+    webhook_ca_file = Unicode(
+        help="Authorities for the certificates of those hosts, PEM; default the system's."
+    ).tag(config=True)
     max_upload_mb = Integer(64, help="Largest file that may be uploaded, in MiB.").tag(config=True)
 
     @default("data_root")
@@ -138,6 +152,11 @@ class GoodmanExtension(ExtensionApp):
             mail=mail_settings({**os.environ, "GOODMAN_DATA": self.data_root})
             if self.as_service
             else None,
+            courier=CourierRules(
+                hosts=tuple(self.webhook_hosts),
+                networks=tuple(ip_network(text) for text in self.webhook_networks),
+                ca_file=Path(self.webhook_ca_file) if self.webhook_ca_file else None,
+            ),
         )
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:

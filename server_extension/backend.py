@@ -11,7 +11,7 @@ import logging
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.exc import IntegrityError
@@ -22,7 +22,9 @@ from goodman_live.pipeline.core.errors import GoodmanError
 from goodman_live.server_extension.catalogue.database import Catalogue
 from goodman_live.server_extension.catalogue.errors import ConflictError
 from goodman_live.server_extension.catalogue.migrate import migrate
+from goodman_live.server_extension.engine.courier import Courier, CourierRules
 from goodman_live.server_extension.engine.engine import Engine, EngineSettings
+from goodman_live.server_extension.engine.webhooks import Webhooks
 from goodman_live.server_extension.jobs import count_live_jobs
 from goodman_live.server_extension.limits import RateLimiter
 from goodman_live.server_extension.people import welcome_superuser
@@ -74,6 +76,8 @@ class BackendSettings:
     """Who is made the first superuser, at a start without any."""
     mail: MailSettings | None = None
     """Where mail goes; None sends none, as in a plain server."""
+    courier: CourierRules = field(default_factory=CourierRules)
+    """Where webhooks may lead; nowhere by default."""
 
 
 class Backend:
@@ -95,6 +99,7 @@ class Backend:
         self.mail_limiter = RateLimiter(MAILS_PER_HOUR / 3600, MAILS_PER_HOUR)
         self._catalogue: Catalogue | None = None
         self._post: PostRoom | None = None
+        self._webhooks: Webhooks | None = None
         self._database = ThreadPoolExecutor(DATABASE_THREADS, "goodman-database")
         self._arithmetic = ThreadPoolExecutor(COMPUTE_THREADS, "goodman-compute")
         self._starting = asyncio.Lock()
@@ -147,6 +152,10 @@ class Backend:
         if self.settings.mail is not None:
             self._post = PostRoom(catalogue, self.settings.mail)
             self._post.start()
+        if self.settings.courier.hosts:
+            courier = Courier(self.settings.courier)
+            self._webhooks = Webhooks(catalogue, self.engine.events, courier)
+            self._webhooks.start()
 
     def _open_catalogue(self) -> Catalogue:
         revision = migrate(self.settings.database)
@@ -167,6 +176,8 @@ class Backend:
         async with self._starting:
             if self._post is not None:
                 await self._post.stop()
+            if self._webhooks is not None:
+                await self._webhooks.stop()
             if self._catalogue is not None:
                 await self.engine.stop()
                 await self._off_loop(self._database, self._catalogue.close)

@@ -32,6 +32,7 @@ from goodman_live.server_extension import (
     status,
     users,
     visualize,
+    webhooks,
 )
 from goodman_live.server_extension.handler import UnknownRouteHandler
 from goodman_live.server_extension.operation import Operation, operation_of
@@ -87,6 +88,8 @@ ROUTES: tuple[Route, ...] = (
     Route("/api/jobs/", jobs.JobsHandler),
     Route("/api/jobs/{id}/", jobs.JobHandler),
     Route("/api/events/", events.EventsHandler),
+    Route("/api/webhooks/", webhooks.WebhooksHandler),
+    Route("/api/webhooks/{id}/", webhooks.WebhookHandler),
     Route("/api/proposals/", proposals.ProposalsHandler),
     Route("/api/proposals/{id}/", proposals.ProposalHandler),
     Route("/api/proposals/collaborators/{id}/", collaborators.CollaboratorsHandler),

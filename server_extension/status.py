@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from goodman_live import __version__
+from goodman_live.server_extension import dask_pages
 from goodman_live.server_extension.handler import ApiHandler
 from goodman_live.server_extension.operation import Access, operation
 from goodman_live.server_extension.schemas import Answer
@@ -17,6 +18,7 @@ class Status(Answer):
     version: str
     status: str = Field(description="ok, or starting.")
     queue: int = Field(description="Jobs that wait or run.")
+    dashboard: str = Field("", description="Where staff find the Dask dashboard, if there is one.")
 
 
 class StatusHandler(ApiHandler):
@@ -38,4 +40,8 @@ class StatusHandler(ApiHandler):
             version=__version__,
             status="ok" if started else "starting",
             queue=queue,
+            dashboard=dask_pages.PATH.lstrip("/") if self._shows_dask() else "",
         )
+
+    def _shows_dask(self) -> bool:
+        return self.backend.started and self.backend.engine.cluster.has_dashboard

@@ -112,41 +112,65 @@ def _postgres_program(name: str) -> str:
     return found
 
 
+class PostgresServer:
+    """A PostgreSQL of our own on a free port; it refuses root, so it runs as `postgres`."""
+
+    def __init__(self) -> None:
+        self._user = "postgres" if os.geteuid() == 0 else None
+        # Not below pytest's own folder: that one is closed to the account `postgres`.
+        self._folder = Path(tempfile.mkdtemp(prefix="goodman-postgres-"))
+        if self._user:
+            account = pwd.getpwnam(self._user)
+            os.chown(self._folder, account.pw_uid, account.pw_gid)
+        self._data, self._port = self._folder / "data", find_free_port()
+        self.url = f"postgresql+psycopg://goodman@127.0.0.1:{self._port}/postgres"
+        self._run("initdb", "-D", self._data, "-U", "goodman", "--auth=trust", "-E", "UTF8", "-N")
+
+    def _run(self, program: str, *arguments: object, check: bool = True) -> int:
+        command = [_postgres_program(program), *map(str, arguments)]
+        run = {"capture_output": True, "user": self._user, "cwd": self._folder, "timeout": 120}
+        return subprocess.run(command, check=check, **run).returncode
+
+    def start(self, **settings: object) -> None:
+        """Start, and return when it answers."""
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": self._folder,
+            "fsync": "off",
+            **settings,
+        }
+        options = [f"--{key}={value}" for key, value in settings.items()]
+        command = [_postgres_program("postgres"), "-D", str(self._data), "-p", str(self._port)]
+        log = self._folder / "log"
+        with log.open("ab") as sink:
+            self._server = subprocess.Popen(
+                [*command, *options], user=self._user, cwd=self._folder, stdout=sink, stderr=sink
+            )
+        for _ in range(300):
+            if self._run("pg_isready", "-h", "127.0.0.1", "-p", self._port, check=False) == 0:
+                return
+            assert self._server.poll() is None, log.read_text()
+            time.sleep(0.1)
+        pytest.fail(f"PostgreSQL does not answer: {log.read_text()}")
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop and throw everybody out; ``SIGQUIT`` does so at once, as a crash would."""
+        self._server.send_signal(how)
+        self._server.wait(timeout=30)
+
+    def remove(self) -> None:
+        """Stop it for good."""
+        if self._server.poll() is None:
+            self.stop()
+        shutil.rmtree(self._folder)
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    """Start a PostgreSQL of our own on a free port; it refuses root, so it runs as `postgres`."""
-    user = "postgres" if os.geteuid() == 0 else None
-    # Not below pytest's own folder: that one is closed to the account `postgres`.
-    folder = Path(tempfile.mkdtemp(prefix="goodman-postgres-"))
-    if user:
-        account = pwd.getpwnam(user)
-        os.chown(folder, account.pw_uid, account.pw_gid)
-    data, log, port = folder / "data", folder / "log", find_free_port()
-    run = {"capture_output": True, "user": user, "cwd": folder, "timeout": 120}
-    initdb = [_postgres_program("initdb"), "-D", str(data), "-U", "goodman"]
-    subprocess.run([*initdb, "--auth=trust", "--encoding=UTF8", "--no-sync"], check=True, **run)
-    settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": folder, "fsync": "off"}
-    options = [f"--{key}={value}" for key, value in settings.items()]
-    with log.open("wb") as sink:
-        server = subprocess.Popen(
-            [_postgres_program("postgres"), "-D", str(data), "-p", str(port), *options],
-            user=user,
-            cwd=folder,
-            stdout=sink,
-            stderr=sink,
-        )
-    try:
-        ready = [_postgres_program("pg_isready"), "-h", "127.0.0.1", "-p", str(port)]
-        for _ in range(300):
-            if subprocess.run(ready, check=False, **run).returncode == 0:
-                break
-            assert server.poll() is None, log.read_text()
-            time.sleep(0.1)
-        yield f"postgresql+psycopg://goodman@127.0.0.1:{port}/postgres"
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
-        shutil.rmtree(folder)
+    server = PostgresServer()
+    server.start()
+    yield server.url
+    server.remove()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -9,6 +9,8 @@ from sqlalchemy import JSON, Column, DateTime, ForeignKey, String, Table
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
+from goodman_live.hub.accounts.clock import wall_time
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware UTC datetime on every database (SQLite drops the zone)."""
@@ -34,7 +36,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 def utc_now() -> datetime:
     """Return the current time, aware, in UTC."""
-    return datetime.now(UTC)
+    return datetime.fromtimestamp(wall_time(), UTC)
 
 
 class Base(DeclarativeBase):

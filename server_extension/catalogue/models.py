@@ -18,6 +18,7 @@ from goodman_live.server_extension.catalogue.frames import (
     LatencyStamp,
     ProductInput,
 )
+from goodman_live.server_extension.catalogue.hooks import Webhook
 from goodman_live.server_extension.catalogue.tallies import FrameTally
 from goodman_live.server_extension.catalogue.work import LIVE_STATES, STATES, Job, JobLog
 
@@ -41,5 +42,6 @@ __all__ = [
     "ProductInput",
     "Proposal",
     "User",
+    "Webhook",
     "audience_of",
 ]

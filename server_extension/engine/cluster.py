@@ -2,12 +2,13 @@
 
 On one machine the scheduler lives in this process and speaks TLS with certificates that are made
 at start, kept in memory and known to our own workers alone: another account on the host can open
-the port, but is refused. No dashboard is started.
+the port, but is refused. Dask's own dashboard is never started; see `dashboard` for ours.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,16 @@ from distributed import Client, LocalCluster
 from distributed.security import Security
 
 from goodman_live.pipeline.core.errors import SettingsError
+from goodman_live.server_extension.catalogue.errors import NotFoundError
+from goodman_live.server_extension.engine.dashboard import (
+    Dashboard,
+    DashboardServer,
+    client_context,
+)
 
 if TYPE_CHECKING:
+    from distributed import Worker
+
     from goodman_live.server_extension.engine.profile import DaskProfile
 
 log = structlog.get_logger(__name__)
@@ -54,6 +63,17 @@ SETTINGS: dict[str, Any] = {
 """What we ask of Dask, whatever the profile."""
 
 
+LEFT_S = 120.0
+"""How long a start waits for what an earlier service left running on workers elsewhere."""
+KEY = "goodman-job"
+"""How the keys of our tasks begin."""
+
+
+def _executing(dask_worker: Worker) -> list[str]:
+    """Return our tasks that a worker is in the middle of, wanted still or not."""
+    return [str(task.key) for task in dask_worker.state.executing if str(task.key).startswith(KEY)]
+
+
 class Cluster:
     """A client of the cluster that a profile describes; starts what the profile says."""
 
@@ -62,6 +82,8 @@ class Cluster:
         self._local: LocalCluster | None = None
         self._gateway: Any = None
         self._client: Client | None = None
+        self._security: Security | None = None
+        self._shown: DashboardServer | None = None
 
     @property
     def client(self) -> Client:
@@ -92,8 +114,34 @@ class Cluster:
         await start[self.profile.kind]()
         log.info("cluster.started", kind=self.profile.kind, slots=await self.slots())
 
+    @property
+    def has_dashboard(self) -> bool:
+        """True if there are pages of Dask's for staff to look at."""
+        return self.profile.kind == "local" or bool(self.profile.dashboard)
+
+    def dashboard(self) -> Dashboard:
+        """Return where Dask's pages are; those of our own scheduler start with the first look.
+
+        Raises
+        ------
+        NotFoundError
+            If the profile names none, or the cluster is away.
+        """
+        if not self.has_dashboard or self._security is None or self._client is None:
+            raise NotFoundError("This cluster shows no dashboard.", field="dask")
+        context = client_context(self._security)
+        if self._local is None:
+            return Dashboard(self.profile.dashboard.rstrip("/"), context)
+        if self._shown is None:
+            scheduler = self._local.scheduler
+            self._shown = DashboardServer(scheduler, self._security, "127.0.0.1")
+        return Dashboard(f"https://127.0.0.1:{self._shown.port}", context)
+
     async def stop(self) -> None:
         """Let go of the client, and of the cluster if it is ours."""
+        if self._shown is not None:
+            shown, self._shown = self._shown, None
+            shown.stop()
         client, self._client = self._client, None
         if client is not None:
             with suppress(TimeoutError, OSError):
@@ -115,7 +163,7 @@ class Cluster:
         await self.client.restart_workers([address], raise_for_error=False, timeout=60)
 
     async def _start_local(self) -> None:
-        security = await asyncio.to_thread(Security.temporary)
+        security = self._security = await asyncio.to_thread(Security.temporary)
         self._local = await LocalCluster(
             n_workers=self.profile.workers,
             threads_per_worker=1,
@@ -137,7 +185,7 @@ class Cluster:
         security = None
         tls = self.profile.tls
         if tls is not None:
-            security = Security(
+            security = self._security = Security(
                 tls_ca_file=str(tls.ca_file),
                 tls_client_cert=str(tls.cert),
                 tls_client_key=str(tls.key),
@@ -146,6 +194,18 @@ class Cluster:
         self._client = await Client(
             self.profile.address, security=security, asynchronous=True, timeout=15
         )
+
+        await self._let_end()
+
+    async def _let_end(self) -> None:
+        """Wait for what a service before us left running: it writes files that we would write."""
+        until = time.monotonic() + LEFT_S
+        while time.monotonic() < until:
+            busy = await self.client.run(_executing, on_error="ignore")
+            if not any(busy.values()):
+                return
+            log.info("cluster.busy", workers=busy)
+            await asyncio.sleep(0.5)
 
     async def _open(self) -> None:
         try:

@@ -37,6 +37,11 @@ class DaskProfile(BaseModel):
     memory_limit: str = Field("3GiB", description="Of each worker; above it the worker restarts.")
     address: str = Field("", description="Of the scheduler (tls://) or the gateway (https://).")
     tls: Tls | None = Field(None, description="Certificates for a scheduler elsewhere.")
+    dashboard: str = Field(
+        "",
+        description="Of a scheduler's dashboard for staff (https://), as served by the preload"
+        " goodman_live.server_extension.engine.dashboard; one machine needs none.",
+    )
     gateway_auth: Literal["jupyterhub", "kerberos", "basic"] = Field(
         "jupyterhub", description="How dask-gateway is asked."
     )
@@ -50,6 +55,8 @@ class DaskProfile(BaseModel):
             raise ValueError(f"a profile of kind {self.kind} needs an address")
         if self.kind == "scheduler" and self.tls is None and not is_private(self.address):
             raise ValueError("a scheduler elsewhere needs tls (ca_file, cert, key)")
+        if self.dashboard and (self.tls is None or not self.dashboard.startswith("https://")):
+            raise ValueError("a dashboard is asked with the certificate of tls, over https://")
         return self
 
 

@@ -17,6 +17,7 @@ from goodman_live.pipeline.core.errors import GoodmanError
 from goodman_live.server_extension.catalogue.models import Frame, Job, LogEntry
 from goodman_live.server_extension.engine import jobs, products
 from goodman_live.server_extension.engine.blocks import BLOCKS, MANY
+from goodman_live.server_extension.engine.cluster import KEY
 from goodman_live.server_extension.engine.work import TOPIC, Order, describe, run_order
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ class Runner:
         future = self._cluster.client.submit(
             run_order,
             order,
-            key=f"job-{job.id}-{job.tries}-{time.time_ns()}",
+            key=f"{KEY}-{job.id}-{job.tries}-{time.monotonic_ns()}",
             priority=-job.priority,
             pure=False,
         )

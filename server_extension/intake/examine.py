@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from goodman_live.hub.accounts.clock import wall_time
 from goodman_live.hub.accounts.models import utc_now
 from goodman_live.pipeline.core.errors import BadFrameError, BadHeaderError, GoodmanError
 from goodman_live.pipeline.products.atomic import sha256_of
@@ -105,7 +106,7 @@ def _settled(path: Path, found: Stat, quiet_s: float) -> None:
 
 def _age_s(found: Stat) -> float:
     """Return for how long a file has not changed; a time in the future counts as long ago."""
-    age = time.time() - found.mtime_ns / 1e9
+    age = wall_time() - found.mtime_ns / 1e9
     return age if age >= 0 else float("inf")
 
 

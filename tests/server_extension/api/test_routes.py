@@ -77,6 +77,8 @@ def test_the_route_table_holds_what_is_allowed_and_nothing_else(tmp_path, monkey
         f"{PREFIX}/oauth_callback",
         f"{PREFIX}/logout",
         f"{PREFIX}/api/docs/static/(?P<name>[a-z-]+\\.(?:js|css))",
+        f"{PREFIX}/api/dask/(?P<path>[a-z-]{{1,80}}/ws)",
+        f"{PREFIX}/api/dask/(?P<path>[A-Za-z0-9._/-]{{0,300}})",
         f"{PREFIX}/api(?:/.*)?",
     }
 

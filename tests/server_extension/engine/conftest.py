@@ -4,6 +4,10 @@
 ``small_night``  10 bias, 10 flats, one target with its arc, one without: small windows
 ``live``         engine on a local cluster of one worker, blocks from ``odd_blocks``
 ``site``         catalogue, folders and a reduced frame; starts engines
+``frames``       a short night: masters at once, an arc, its science
+``fifty``        as ``frames``, with more calibrations
+``begin``        function: a `Night` in its own folder; its processes end with the test
+``undisturbed``  what ``frames`` come to when nothing happens to them
 ===============  ===================================================================
 """
 
@@ -37,8 +41,12 @@ from goodman_live.server_extension.engine import blocks
 from goodman_live.server_extension.engine.engine import Engine, EngineSettings
 from goodman_live.server_extension.engine.profile import DaskProfile
 
+from .whole_night import Night
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from .whole_night import State
 
 ODD = ("works", "dies", "sleeps", "raises", "waits")
 
@@ -126,17 +134,16 @@ async def live(site: Site) -> AsyncIterator[Site]:
     await site.engine.stop()
 
 
-@pytest.fixture(scope="session")
-def small_night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
+def simulate(folder: Path, count: int) -> dict[str, list[Path]]:
+    """Write a night with so many bias frames and flats; return its files by what they are."""
     rng = np.random.default_rng(11)
     clock = Clock(datetime(2026, 8, 15, 20, 30, tzinfo=UTC))
     set_up = setup("Red", "400_M1", region=Region("user-defined", 0, 1895, 2071, 200))
     law = random_law(set_up.mode, rng)
-    shots = [*calibrations(set_up, clock, rng, law, count=11)]
+    shots = [*calibrations(set_up, clock, rng, law, count=count)]
     clock.wait_until(datetime(2026, 8, 16, 0, 10, tzinfo=UTC))
     shots += visit(set_up, clock, rng, law, SUPERNOVA_TARGET)
     shots += list(visit(set_up, clock, rng, law, FAINT))[:1]
-    folder = tmp_path_factory.mktemp("small")
     paths = write_night(folder, shots)
     return {
         "bias": [path for path in paths if "BIAS" in path.name],
@@ -147,3 +154,52 @@ def small_night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path
         ],
         "lonely": [path for path in paths if "AT2026xyz" in path.name],
     }
+
+
+@pytest.fixture(scope="session")
+def small_night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
+    return simulate(tmp_path_factory.mktemp("small"), 11)
+
+
+# -- nights that are disturbed
+
+
+@pytest.fixture(scope="session")
+def frames(small_night: dict[str, list[Path]]) -> list[Path]:
+    masters = [*small_night["bias"][:10], *small_night["flat"][:10]]
+    return [*masters, *small_night["arc"], *small_night["spectrum"]]
+
+
+@pytest.fixture(scope="session")
+def fifty(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    night = simulate(tmp_path_factory.mktemp("fifty"), 24)
+    science = [*night["arc"], *night["spectrum"]]
+    return [*night["bias"], *night["flat"], *science][-50:]
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Iterator[Callable[..., Night]]:
+    nights = []
+
+    def begin(name: str, url: str = "") -> Night:
+        (tmp_path / name).mkdir()
+        nights.append(Night(tmp_path / name, url))
+        return nights[-1]
+
+    yield begin
+    for night in nights:
+        night.end()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(frames: list[Path], tmp_path_factory: pytest.TempPathFactory) -> State:
+    night = Night(tmp_path_factory.mktemp("calm"))
+    try:
+        night.start()
+        night.place(frames)
+        night.rest()
+        state = night.state()
+    finally:
+        night.end()
+    assert sum(key[1] == 4 for key in state) >= 1
+    return state

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
+from goodman_live.pipeline.blocks.reduce import reduce
 from goodman_live.pipeline.blocks.result import BlockResult, Product
 from goodman_live.pipeline.core.errors import NoTargetError
 
@@ -48,3 +49,10 @@ def waits(raw, *, out_dir, suffix, settings, **_):
     while not mark.exists() and time.monotonic() < until:
         time.sleep(0.02)
     return _write("waits", raw, out_dir, suffix)
+
+
+def poisoned(raw, **keywords):
+    """Die of frames whose names say so; reduce the others."""
+    if "poison" in raw.name:
+        ctypes.string_at(0)
+    return reduce(raw, **keywords)
