@@ -17,7 +17,8 @@ from goodman_live import __version__
 from goodman_live.pipeline.core.errors import BadFrameError
 from goodman_live.pipeline.core.frame import Flag
 from goodman_live.pipeline.core.frame import Frame as FrameData
-from goodman_live.pipeline.products.fits import read_frame, read_raw, read_spectrum
+from goodman_live.pipeline.products.fits import read_frame, read_mask, read_raw, read_spectrum
+from goodman_live.pipeline.products.response import read_response
 from goodman_live.server_extension.apertures import extracted_from, overlays_of
 from goodman_live.server_extension.handler import ApiHandler
 from goodman_live.server_extension.operation import operation
@@ -35,6 +36,12 @@ if TYPE_CHECKING:
 
 RAW, EXTRACTED = 0, 3
 IMAGING = "Imaging"
+SENSITIVITY = "sensitivity"
+"""Role of a sensitivity function, a master with one axis."""
+MASK = "mask"
+"""Role of the marked pixels of a frame."""
+SENSITIVITY_STEP_AA = 10.0
+"""Of its curve, which is smooth, Angstrom."""
 
 
 class VisualizeQuery(FileChoice, Choices):
@@ -54,6 +61,15 @@ class Source:
     """Header values mended by hand."""
     spectra: tuple[tuple[str, Path, str], ...] = ()
     """What was extracted from it: name, path and checksum, if apertures are to be drawn."""
+    role: str = ""
+    """What it is beside its data type, such as a sensitivity function."""
+    normalized: bool = False
+    """True for a flat whose values are relative."""
+
+    @property
+    def is_curve(self) -> bool:
+        """True where it has one axis."""
+        return self.data_type >= EXTRACTED or self.role == SENSITIVITY
 
 
 class VisualizeHandler(ApiHandler):
@@ -109,6 +125,8 @@ def source_of(session: Session, viewer: Viewer, choice: VisualizeQuery) -> Sourc
             (str(one.target or number), one.path, one.checksum or str(one.id))
             for number, one in enumerate(spectra, start=1)
         ),
+        role=frame.role,
+        normalized=bool(frame.normalized),
     )
 
 
@@ -121,6 +139,8 @@ def key_of(source: Source, choices: Choices) -> str:
         source.title,
         source.technique,
         source.overlay,
+        source.role,
+        source.normalized,
         [(name, checksum) for name, _, checksum in source.spectra],
         choices.model_dump(mode="json"),
     ]
@@ -129,12 +149,15 @@ def key_of(source: Source, choices: Choices) -> str:
 
 def draw(source: Source, choices: Choices) -> bytes:
     """Return the picture, or the JSON of the plot."""
-    if source.data_type >= EXTRACTED:
+    if source.is_curve:
         curve = curve_of(source)
         if choices.format == "png":
             return spectrum_png(curve, choices)
         return json.dumps(spectrum_json(curve, choices), allow_nan=False).encode()
     picture = picture_of(source)
+    if source.role == MASK and choices.vmin is None and choices.vmax is None:
+        # Few pixels are marked: limits found among all would hide them.
+        choices = choices.model_copy(update={"vmin": 0.0, "vmax": 1.0})
     if choices.format == "png":
         return image_png(picture, choices)
     return json.dumps(image_json(picture, choices), allow_nan=False).encode()
@@ -148,7 +171,7 @@ def picture_of(source: Source) -> Picture:
         data=frame.data,
         saturated=(frame.flags & Flag.SATURATED) != 0,
         title=source.title,
-        unit=_intensity(frame.unit),
+        unit=_values_of(source, frame.unit),
         x_name="X Axis (pixels)" if imaging else "Dispersion Axis (pixels)",
         y_name="Y Axis (pixels)" if imaging else "Spatial Axis (pixels)",
         flags=np.asarray(frame.flags, dtype=np.uint8),
@@ -157,15 +180,44 @@ def picture_of(source: Source) -> Picture:
     )
 
 
+def _values_of(source: Source, unit: str) -> str:
+    if source.role == MASK:
+        return "Marked (1) or not (0)"
+    return "Intensity (relative)" if source.normalized else _intensity(unit)
+
+
 def _read(source: Source) -> FrameData:
     if source.data_type == RAW:
         return read_raw(source.path, overlay=dict(source.overlay) or None)[0]
+    if source.role == MASK:
+        return read_mask(source.path)
     return read_frame(source.path)
 
 
 def curve_of(source: Source) -> Curve:
-    """Read the spectrum of `source`."""
+    """Read the spectrum of `source`, or its sensitivity function."""
+    if source.role == SENSITIVITY:
+        return _sensitivity(source)
     return curve_at(source.path, source.title)
+
+
+def _sensitivity(source: Source) -> Curve:
+    found = read_response(source.path).sensitivity
+    x = np.arange(found.low, found.high + SENSITIVITY_STEP_AA, SENSITIVITY_STEP_AA)
+    x = x.clip(max=found.high)
+    return Curve(
+        x=x,
+        y=found.magnitude(x),
+        uncertainty=found.error(x),
+        flags=np.zeros(x.size, np.uint8),
+        sky=np.full(x.size, np.nan),
+        saturated=np.zeros(x.size, np.bool_),
+        title=source.title,
+        x_name="Wavelength (Angstrom)",
+        x_unit="Angstrom",
+        y_name="Sensitivity (mag)",
+        y_unit="mag",
+    )
 
 
 def curve_at(path: Path, title: tuple[str, str] = ("", "")) -> Curve:

@@ -89,9 +89,11 @@ class Canvas:
     def title(self, lines: Sequence[str], box: Box) -> None:
         """Write `lines` centred above `box`."""
         middle = (box.left + box.right) / 2
+        room = 2 * min(middle, self.image.width - middle) - 4
         for number, line in enumerate(reversed(lines)):
             spot = (middle, box.top - 8 - 19 * number)
-            self._draw.text(spot, _fitting(line), self.palette.ink, font(15), anchor="ms")
+            text = _shortened(_fitting(line), room)
+            self._draw.text(spot, text, self.palette.ink, font(15), anchor="ms")
 
     def frame(self, box: Box) -> None:
         """Draw the frame around `box`."""
@@ -164,3 +166,12 @@ def to_png(image: Image.Image, level: int = 3) -> bytes:
 def _fitting(text: str) -> str:
     """Return one line without control characters, of a length that can be drawn."""
     return "".join(letter if letter.isprintable() else " " for letter in text)[:120]
+
+
+def _shortened(text: str, room: float) -> str:
+    """Return as much of a title as fits into `room` pixels."""
+    if font(15).getlength(text) <= room:
+        return text
+    while text and font(15).getlength(f"{text}…") > room:
+        text = text[:-1]
+    return f"{text.rstrip()}…" if text else ""

@@ -266,6 +266,30 @@ def write_mask(path: Path, mask: NDArray[np.bool_], frame: Frame, *, parent: str
     _write(path, [fits.PrimaryHDU(_stored(mask, "u1"), record.strip(header))])
 
 
+def read_mask(path: Path) -> Frame:
+    """Read what `write_mask` wrote: data of ones and zeros, without uncertainty and flags.
+
+    Raises
+    ------
+    BadFrameError
+        If the file is not a mask of this software, or damaged.
+    """
+    with _product(path) as hdus:
+        try:
+            header, marked = record.strip(hdus[0].header), hdus[0].data
+            info = describe(hdus[0].header, file_name=path.name, shape=hdus[0].shape)
+            return Frame(
+                data=marked.astype(np.float32),
+                uncertainty=np.zeros(marked.shape, np.float32),
+                flags=np.zeros(marked.shape, np.uint8),
+                header=header,
+                window=info.window,
+                unit="",
+            )
+        except _PRODUCT_FAULTS as error:
+            raise _not_a(path, "mask", error) from error
+
+
 def _stored(array: NDArray[Any], dtype: str) -> NDArray[Any]:
     """Return an array as FITS stores it; a gap in it would be written pixel by pixel."""
     return np.ascontiguousarray(array, dtype=dtype)

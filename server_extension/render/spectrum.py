@@ -23,6 +23,8 @@ MARGIN = {"left": 92, "right": 26, "top": 16, "bottom": 56}
 TITLE_ROOM = 40
 DEFAULT_PROPORTION = 0.48
 """Height by width."""
+NEAR_ZERO = 0.3
+"""A spectrum whose lowest value is less than this part of the highest is shown from zero."""
 FINER = 3
 """The curve is drawn this many times larger and shrunk: smooth lines without a plot library."""
 
@@ -140,6 +142,9 @@ def _heights(
     if shown.size == 0:
         shown = y[np.isfinite(y)]
     low, high = (float(shown.min()), float(shown.max())) if shown.size else (0.0, 1.0)
+    if 0 < low < NEAR_ZERO * high:
+        # The faint end, often masked, belongs into the picture, and heights can be compared.
+        low = 0.0
     margin = 0.05 * (high - low) or max(abs(high) * 0.05, 1.0)
     low = low - margin if choices.vmin is None else choices.vmin
     high = high + margin if choices.vmax is None else choices.vmax

@@ -119,7 +119,7 @@ class Viewer:
     async def _try_to_draw(self, file: File) -> None:
         # What is on the screen counts, not what was wanted: that may never have been drawn.
         same = self._drawn == file["id"]
-        if file["data_type"] in _SPECTRA:
+        if file["data_type"] in _SPECTRA or file.get("role") == "sensitivity":
             await self._show_spectrum(file, keep=same)
         else:
             await self._show_image(file, keep=same)
