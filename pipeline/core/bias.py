@@ -10,6 +10,7 @@ import numpy as np
 from goodman_live.pipeline.core.badpix import bad_in_bias
 from goodman_live.pipeline.core.combine import combine
 from goodman_live.pipeline.core.frame import Flag
+from goodman_live.pipeline.core.pattern import settle_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,6 +71,7 @@ def make_master_bias(
     rows = np.sqrt(np.mean(np.square(level_errors), axis=0) / len(layers)).astype(np.float32)
     usual = np.where(empty, np.float32(rdnoise_adu), combined.uncertainty)
     between = float(np.median(combined.uncertainty[~empty])) if not empty.all() else rdnoise_adu
+    data, usual = settle_pattern(data, usual)
     return MasterBias(
         data, np.hypot(usual, rows[:, None]), flags, between * float(np.sqrt(len(layers)))
     )

@@ -73,7 +73,9 @@ def test_bias_is_the_structure_with_its_noise(masters, small):
     residual = (master.data - detector(small).pattern)[:, 25:] - rows[:, None]
     assert off.size > 0
     pulls = residual / master.uncertainty[:, 25:]
-    assert pulls.std() == pytest.approx(1, abs=0.04)
+    # a pattern that pixels share is known a little better than is stated, never worse
+    assert 0.6 < pulls.std() < 1.04
+    assert residual.std() < 0.3 * 0.84, "most of the frames' noise is told from the pattern"
     photon = 1.25 * 0.84 / np.sqrt(residual.shape[0])
     columns = np.median(residual, axis=0)
     assert np.sqrt(max(columns.var() - photon**2, 0)) < 0.1

@@ -49,11 +49,12 @@ def run(path, out, masters=(None, None), settings=SETTINGS, **changes):
 
 def make_masters(chosen, folder, number=10):
     biases, lamps = [], []
+    peak = min(25000.0, 0.6 * chosen.readout.clip_adu)
     for i in range(number):
         biases.append(folder / f"bias{i}.fits")
         frames.bias(chosen, seed=500 + i).write(biases[-1])
         lamps.append(folder / f"flat{i}.fits")
-        frames.flat(chosen, seed=600 + i).write(lamps[-1])
+        frames.flat(chosen, seed=600 + i, peak_adu=peak).write(lamps[-1])
     out = folder / "masters"
     bias = build_master_bias(biases, out_dir=out, settings=SETTINGS).products[0].path
     flat = build_master_flat(lamps, bias=bias, out_dir=out, settings=SETTINGS)
@@ -96,7 +97,8 @@ def test_bias_structure_is_gone_bad_columns_included(small, masters, tmp_path):
         columns, rows = np.median(frame.data, axis=0), np.median(frame.data, axis=1)
         excess.append(
             [
-                np.mean(columns**2) - photon**2 / ny,
+                # ten frames tell the master's columns no better than this
+                np.mean(columns**2) - photon**2 / ny - (3.89 / 1.48) ** 2 / 10 / ny,
                 np.mean(rows**2) - photon**2 / nx,
                 np.abs(columns).max(),
             ]
