@@ -33,6 +33,14 @@ COMMANDS = {
         "goodman_live.server_extension.replay_command",
         "Send a night through a watch folder, faster than it was.",
     ),
+    "backup": (
+        "goodman_live.hub.operate.commands",
+        "Back up catalogue, accounts, frames and the Hub into a folder.",
+    ),
+    "restore": (
+        "goodman_live.hub.operate.commands",
+        "Restore a backup into an empty place, and bring it up to date.",
+    ),
     "files": ("goodman_live.widgets.client.commands", "List files of the service."),
     "get": ("goodman_live.widgets.client.commands", "Download files of the service."),
     "follow": ("goodman_live.widgets.client.commands", "Print what happens at the service."),

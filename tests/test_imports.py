@@ -18,6 +18,8 @@ ALLOWED = {
     "hub.accounts": ("hub.accounts", "pipeline.core.errors"),
     # The demonstration starts everything, so it alone may see everything.
     "hub.demo": ("hub", "pipeline", "server_extension"),
+    # Backups and examinations are of an installation as a whole.
+    "hub.operate": ("hub", "pipeline", "server_extension"),
     "hub": ("hub", "pipeline.core.errors"),
     "server_extension": (
         *("server_extension", "pipeline"),

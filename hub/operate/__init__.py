@@ -1,0 +1,1 @@
+"""What an operator does to an installation as a whole: back up, restore, examine."""
