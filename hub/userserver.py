@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goodman_live.hub.places import jupyter_path, notebooks, point
+from goodman_live.hub.policy import USER_PAGES, written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +50,7 @@ def spawner_environment(api_url: str, api_path: str) -> dict[str, str]:
     api_url : str
         Address of the service as the server reaches it.
     api_path : str
-        Path of the service as the browser reaches it.
+        The service as the browser reaches it: a path, or an address where it is another host.
     """
     told = {
         "GOODMAN_API_URL": api_url,
@@ -74,8 +75,16 @@ def configure(c: Any, environ: Mapping[str, str] | None = None) -> None:
         Environment to read instead of the process's own.
     """
     environ = os.environ if environ is None else environ
-    prefix = environ.get("JUPYTERHUB_BASE_URL", "/")
+    # Where users' servers have subdomains, the Hub is on another host.
+    hub = f"{environ.get('JUPYTERHUB_HOST', '')}{environ.get('JUPYTERHUB_BASE_URL', '/')}hub/"
     c.ServerApp.terminals_enabled = False
+    c.ServerApp.tornado_settings = {
+        "headers": {
+            "Content-Security-Policy": written(USER_PAGES),
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "same-origin",
+        }
+    }
     c.ServerApp.jpserver_extensions = {"voila.server_extension": True, PREVIEW: True}
     c.ServerApp.kernel_manager_class = "goodman_live.hub.warm.WarmKernelManager"
     c.MappingKernelManager.cull_idle_timeout = KERNEL_IDLE_S
@@ -94,8 +103,8 @@ def configure(c: Any, environ: Mapping[str, str] | None = None) -> None:
         "goodman": {
             "user": environ.get("JUPYTERHUB_USER", ""),
             "api_path": environ.get("GOODMAN_API_PATH", ""),
-            "logout_url": f"{prefix}hub/logout",
-            "hub_home": f"{prefix}hub/home",
+            "logout_url": f"{hub}logout",
+            "hub_home": f"{hub}home",
             "contact": {
                 "name": environ.get("GOODMAN_CONTACT_NAME", ""),
                 "email": environ.get("GOODMAN_CONTACT_EMAIL", ""),

@@ -10,15 +10,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from traitlets.log import get_logger
+from jupyterhub.utils import subdomain_hook_idna
 
 from goodman_live.hub import userserver
 from goodman_live.hub.accounts.database import data_root, database_url
 from goodman_live.hub.authenticator import GoodmanAuthenticator
+from goodman_live.hub.conveniences import (
+    ISOLATES_NOBODY,
+    ONE_OS_USER,
+    WiringError,
+    announce,
+    check_clear,
+    check_origin,
+    subdomain_host,
+)
 from goodman_live.hub.mail import settings as mail
+from goodman_live.hub.policy import HUB_PAGES, written
 from goodman_live.hub.proxy import proxy_command
 from goodman_live.hub.spawners import OneUserSpawner, SystemUserSpawner
-from goodman_live.pipeline.core.errors import GoodmanError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,29 +60,8 @@ USER_SCOPES = ["self", f"access:services!service={SERVICE}"]
 PASSED_ON = ("GOODMAN_DEMO",)
 """Variables that every process is given, so that a demonstration finds its own and stops them."""
 
-CONTENT_POLICY = {
-    "default-src": "'self'",
-    "script-src": "'self' 'unsafe-inline'",
-    "style-src": "'self' 'unsafe-inline'",
-    "img-src": "'self' data:",
-    "font-src": "'self' data:",
-    "frame-ancestors": "'none'",
-    "form-action": "'self'",
-    "base-uri": "'self'",
-    "object-src": "'none'",
-}
-"""Content policy of the Hub's pages; the Hub's own templates carry scripts and styles inline."""
-
-ISOLATES_NOBODY = (
-    "Every user's server runs as one operating-system user (%s): this isolates nobody. It is for "
-    "one person or a demonstration; docs/operator.md says how to run it for several people."
-)
-
-
-class WiringError(GoodmanError):
-    """A setting of the Hub that cannot work or is not safe."""
-
-    code = "bad_wiring"
+HTTPS_ONLY = "max-age=31536000"
+"""Of one year; without subdomains and preload, which are the operator's to promise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,20 +113,37 @@ def wire(c: Any, environ: Mapping[str, str] | None = None) -> None:
     """
     environ = os.environ if environ is None else environ
     at = ports(environ)
-    _addresses(c, at, environ)
+    host = subdomain_host(environ)
+    _addresses(c, at, host)
     _sign_in(c, environ)
-    _servers(c, at, environ)
-    _services(c, at, environ)
-    _headers(c, environ)
+    _servers(c, at, host, environ)
+    _services(c, at, host, environ)
+    _headers(c, host, environ)
 
 
-def _addresses(c: Any, at: Ports, environ: Mapping[str, str]) -> None:
+def user_subdomain(name: str, domain: str, kind: str) -> str:
+    """Return the domain of a user's server; what we trust stays on the Hub's own.
+
+    Parameters
+    ----------
+    name : str
+        User or service.
+    domain : str
+        The Hub's.
+    kind : str
+        ``user`` or ``service``.
+    """
+    return domain if kind == "service" else str(subdomain_hook_idna(name, domain, kind))
+
+
+def _addresses(c: Any, at: Ports, host: str) -> None:
     # Loopback only: a server that faces the network terminates TLS in front (docs/operator.md).
     c.JupyterHub.bind_url = f"http://127.0.0.1:{at.public}"
     c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{at.hub}"
     c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{at.proxy_api}"
     c.ConfigurableHTTPProxy.command = proxy_command()
-    c.JupyterHub.subdomain_host = environ.get("GOODMAN_SUBDOMAIN_HOST", "")
+    c.JupyterHub.subdomain_host = host
+    c.JupyterHub.subdomain_hook = user_subdomain
     # Stopping the Hub stops everything: nothing may be left behind.
     c.JupyterHub.cleanup_servers = True
     c.JupyterHub.cleanup_proxy = True
@@ -152,14 +157,14 @@ def _sign_in(c: Any, environ: Mapping[str, str]) -> None:
     c.JupyterHub.default_url = ""
 
 
-def _servers(c: Any, at: Ports, environ: Mapping[str, str]) -> None:
-    if environ.get("GOODMAN_ONE_OS_USER") == "1":
+def _servers(c: Any, at: Ports, host: str, environ: Mapping[str, str]) -> None:
+    if environ.get(ONE_OS_USER) == "1":
         c.JupyterHub.spawner_class = OneUserSpawner
         c.OneUserSpawner.home_dir_template = f"{data_root(environ)}/home/{{username}}"
-        # The Hub's own log: this module's would be mute before the Hub has set up logging.
-        get_logger().warning(ISOLATES_NOBODY, pwd.getpwuid(os.geteuid()).pw_name)
+        announce(ISOLATES_NOBODY, pwd.getpwuid(os.geteuid()).pw_name)
     elif os.geteuid() == 0:
         c.JupyterHub.spawner_class = SystemUserSpawner
+        check_origin(host, environ)
     else:
         raise WiringError(
             "The Hub does not run as root, so all users' servers would run as one "
@@ -168,8 +173,9 @@ def _servers(c: Any, at: Ports, environ: Mapping[str, str]) -> None:
             "demonstration.",
             field="GOODMAN_ONE_OS_USER",
         )
-    path = f"/services/{SERVICE}"
-    api = f"http://127.0.0.1:{at.public}{path}"
+    # Where names decide, the proxy does not know a loopback address: the service itself does.
+    api = f"http://127.0.0.1:{at.service if host else at.public}/services/{SERVICE}"
+    path = f"{host}/services/{SERVICE}"
     c.Spawner.cmd = [sys.executable, "-m", *userserver.spawner_command(), *_as_root(environ)]
     marks = {key: environ[key] for key in (*PASSED_ON, *userserver.CONTACT) if key in environ}
     c.Spawner.environment = userserver.spawner_environment(api, path) | marks
@@ -184,13 +190,13 @@ def _servers(c: Any, at: Ports, environ: Mapping[str, str]) -> None:
 
 def _as_root(environ: Mapping[str, str]) -> list[str]:
     """Return the option without which a Jupyter server refuses to run as root."""
-    one_user = environ.get("GOODMAN_ONE_OS_USER") == "1"
+    one_user = environ.get(ONE_OS_USER) == "1"
     return ["--ServerApp.allow_root=True"] if one_user and os.geteuid() == 0 else []
 
 
 def _service_account(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the service's own system account, where the Hub can start it as one."""
-    if environ.get("GOODMAN_ONE_OS_USER") == "1" or os.geteuid() != 0:
+    if environ.get(ONE_OS_USER) == "1" or os.geteuid() != 0:
         return {}
     name = environ.get("GOODMAN_SERVICE_USER") or SERVICE_ACCOUNT
     try:
@@ -206,11 +212,13 @@ def _service_account(environ: Mapping[str, str]) -> dict[str, str]:
     return {"user": name}
 
 
-def _mail(at: Ports, environ: Mapping[str, str]) -> dict[str, str]:
+def _mail(at: Ports, host: str, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of the mail, with the Hub's own address where none is public."""
     mail.mail_settings(environ)  # What cannot work stops the Hub, not the first letter.
     told = {name: environ[name] for name in mail.VARIABLES if environ.get(name)}
-    return {"GOODMAN_PUBLIC_URL": f"http://127.0.0.1:{at.public}", **told}
+    if environ.get("GOODMAN_PUBLIC_URL"):
+        check_clear(environ["GOODMAN_PUBLIC_URL"], environ)
+    return {"GOODMAN_PUBLIC_URL": host or f"http://127.0.0.1:{at.public}", **told}
 
 
 def _instrument(environ: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -233,7 +241,7 @@ def _instrument(environ: Mapping[str, str]) -> list[dict[str, Any]]:
     return [{"name": INSTRUMENT, "api_token": token, "display": False}]
 
 
-def _services(c: Any, at: Ports, environ: Mapping[str, str]) -> None:
+def _services(c: Any, at: Ports, host: str, environ: Mapping[str, str]) -> None:
     root = data_root(environ)
     marks = {key: environ[key] for key in PASSED_ON if key in environ}
     threads = {key: environ.get(key, "1") for key in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
@@ -242,7 +250,7 @@ def _services(c: Any, at: Ports, environ: Mapping[str, str]) -> None:
         "GOODMAN_DATABASE": database_url(environ),
         "GOODMAN_DASK": environ.get("GOODMAN_DASK", ""),
         "GOODMAN_SUPERUSER_EMAIL": environ.get("GOODMAN_SUPERUSER_EMAIL", ""),
-        **_mail(at, environ),
+        **_mail(at, host, environ),
         **threads,
         **marks,
     }
@@ -295,19 +303,17 @@ def _services(c: Any, at: Ports, environ: Mapping[str, str]) -> None:
         c.JupyterHub.load_roles.append(role)
 
 
-def _headers(c: Any, environ: Mapping[str, str]) -> None:
-    policy = dict(CONTENT_POLICY)
-    subdomains = urlsplit(environ.get("GOODMAN_SUBDOMAIN_HOST", ""))
-    if subdomains.hostname:
+def _headers(c: Any, host: str, environ: Mapping[str, str]) -> None:
+    policy = dict(HUB_PAGES)
+    headers = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
+    cookies: dict[str, Any] = {"SameSite": "Lax"}
+    if host:
         # Signing in ends with a redirect to the user's own subdomain.
-        policy["form-action"] += f" {subdomains.scheme}://*.{subdomains.netloc}"
-    c.JupyterHub.tornado_settings = {
-        "headers": {
-            "Content-Security-Policy": "; ".join(
-                f"{key} {value}" for key, value in policy.items()
-            ),
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "same-origin",
-        },
-        "cookie_options": {"SameSite": "Lax"},
-    }
+        parts = urlsplit(host)
+        policy["form-action"] += f" {parts.scheme}://*.{parts.netloc}"
+    if (host or environ.get("GOODMAN_PUBLIC_URL", "")).startswith("https:"):
+        # Whatever a terminator in front forgets to pass on, browsers come by TLS alone.
+        cookies["Secure"] = True
+        headers["Strict-Transport-Security"] = HTTPS_ONLY
+    headers["Content-Security-Policy"] = written(policy)
+    c.JupyterHub.tornado_settings = {"headers": headers, "cookie_options": cookies}

@@ -163,6 +163,8 @@ def installation(project, free_port, python):  # noqa: C901 (one Hub from start 
     env = {key: os.environ[key] for key in ("PATH", "HOME")} | {
         "GOODMAN_DATA": str(data),
         "GOODMAN_SERVICE_USER": account,
+        # Subdomains are attacked in a browser (tests/browser/test_subdomains.py).
+        "GOODMAN_SHARED_ORIGIN": "1",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         **{f"GOODMAN_{key}_PORT": str(port) for key, port in ports.items()},

@@ -1,17 +1,21 @@
 """`jupyterhub_config.py` as delivered: safe, and loud where it is asked not to be."""
 
+import logging
 import os
+import re
 import runpy
 
 import pytest
 from traitlets.config import Config
 
-from goodman_live.hub import spawners, wiring
+from goodman_live.hub import conveniences, spawners, wiring
+from goodman_live.hub.authenticator import GoodmanAuthenticator
 from goodman_live.hub.mail.settings import MailSettingError
 from goodman_live.hub.spawners import NoAccountError, OneUserSpawner, SystemUserSpawner
 from goodman_live.hub.wiring import WiringError, ports, wire
 
 ONE = {"GOODMAN_ONE_OS_USER": "1"}
+NAMES = {"GOODMAN_SUBDOMAIN_HOST": "https://goodman.example.org"}
 
 
 @pytest.fixture
@@ -39,17 +43,81 @@ def test_one_os_user_for_all_must_be_asked_for_by_name(wired, monkeypatch):
     assert wired(**ONE).JupyterHub.spawner_class is OneUserSpawner
 
 
-def test_one_os_user_for_all_is_announced(wired, caplog, monkeypatch):
-    import logging  # noqa: PLC0415
+@pytest.fixture
+def said(caplog, monkeypatch):
+    """Return what the operator reads as the Hub starts."""
+    monkeypatch.setattr(conveniences, "get_logger", lambda: logging.getLogger("hub"))
+    return lambda: caplog.text
 
-    monkeypatch.setattr(wiring, "get_logger", lambda: logging.getLogger("hub"))
+
+def test_one_os_user_for_all_is_announced(wired, said):
     wired(**ONE)
-    assert "isolates nobody" in caplog.text
+    assert "isolates nobody" in said()
+
+
+def test_as_root_one_address_for_all_must_be_asked_for_by_name(wired, said, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(WiringError, match="share the address") as caught:
+        wired(GOODMAN_SERVICE_USER="nobody")
+    assert "GOODMAN_SUBDOMAIN_HOST" in str(caught.value)
+    wired(GOODMAN_SERVICE_USER="nobody", **NAMES)
+    assert said() == ""
+    wired(GOODMAN_SERVICE_USER="nobody", GOODMAN_SHARED_ORIGIN="1")
+    assert "GOODMAN_SHARED_ORIGIN=1" in said()
+
+
+@pytest.mark.parametrize("name", ["GOODMAN_SUBDOMAIN_HOST", "GOODMAN_PUBLIC_URL"])
+def test_clear_text_over_a_network_must_be_asked_for_by_name(wired, said, name):
+    with pytest.raises(WiringError, match="clear text"):
+        wired(**ONE, **{name: "http://goodman.example.org"})
+    wired(**ONE, **{name: "http://goodman.localhost:8000"})
+    assert "clear text" not in said()
+    wired(**ONE, **{name: "http://goodman.example.org"}, GOODMAN_PLAIN_HTTP="1")
+    assert "GOODMAN_PLAIN_HTTP=1: passwords" in said()
+
+
+@pytest.mark.parametrize(
+    "text", ["goodman.example.org", "ftp://x", "https://", "https://h/path", "https://h/?q"]
+)
+def test_an_address_that_is_none_is_named(wired, text):
+    with pytest.raises(WiringError) as caught:
+        wired(**ONE, GOODMAN_SUBDOMAIN_HOST=text)
+    assert caught.value.field == "GOODMAN_SUBDOMAIN_HOST"
+
+
+def test_administrators_of_the_hub_are_announced(said, caplog):
+    GoodmanAuthenticator(database="sqlite://")
+    assert said() == ""
+    GoodmanAuthenticator(database="sqlite://", superusers_administer_hub=True)
+    assert "every user's server" in said()
+
+
+def test_behind_tls_cookies_are_secure_and_browsers_come_back_by_it(wired):
+    for c in (wired(**ONE, **NAMES), wired(**ONE, GOODMAN_PUBLIC_URL="https://g.example.org")):
+        settings = c.JupyterHub.tornado_settings
+        assert settings["cookie_options"]["Secure"] is True
+        assert "max-age" in settings["headers"]["Strict-Transport-Security"]
+    assert "Secure" not in wired(**ONE).JupyterHub.tornado_settings["cookie_options"]
+
+
+def test_only_users_have_subdomains(wired):
+    hook = wired(**ONE, **NAMES).JupyterHub.subdomain_hook
+    assert hook("goodman", "g.example.org", "service") == "g.example.org"
+    names = ["vera", "Vera", "vera--x", "v.era", "goodman", "www", "x" * 63, "ünï", "a_b", "-"]
+    made = [hook(name, "g.example.org", "user") for name in names]
+    assert len({name.lower() for name in made}) == len({name.lower() for name in names})
+    assert all(re.fullmatch(r"[a-z0-9-]{1,63}[.]g[.]example[.]org", name.lower()) for name in made)
+
+
+def test_pages_are_told_the_service_at_its_own_address(wired):
+    told = wired(**ONE, **NAMES, GOODMAN_SERVICE_PORT="8082").Spawner.environment
+    assert told["GOODMAN_API_PATH"] == "https://goodman.example.org/services/goodman"
+    assert told["GOODMAN_API_URL"] == "http://127.0.0.1:8082/services/goodman"
 
 
 def test_as_root_each_user_has_an_account(wired, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    c = wired(GOODMAN_SERVICE_USER="nobody")
+    c = wired(GOODMAN_SERVICE_USER="nobody", **NAMES)
     assert c.JupyterHub.spawner_class is SystemUserSpawner
     assert c.JupyterHub.services[0]["user"] == "nobody"
     assert "--ServerApp.allow_root=True" not in c.Spawner.cmd
@@ -59,7 +127,7 @@ def test_as_root_each_user_has_an_account(wired, monkeypatch):
 def test_as_root_the_service_has_an_account_of_its_own(wired, monkeypatch, account, says):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(WiringError, match=says):
-        wired(GOODMAN_SERVICE_USER=account)
+        wired(GOODMAN_SERVICE_USER=account, **NAMES)
 
 
 def test_everything_listens_on_loopback(wired):

@@ -225,10 +225,11 @@ class SearchPage:
             self.table.widget.picked = []
             self._offer()
         elif key == "script":
-            base = os.environ.get("JUPYTERHUB_HOST") or "__ORIGIN__"
+            path = self._client.address.browser
+            base = "" if "://" in path else "__ORIGIN__"
             picked = [int(one) for one in self.table.widget.picked]
             filters = as_filters(self.facets.chosen)
-            text = search_script.write(base + self._client.address.browser, filters, picked)
+            text = search_script.write(base + path, filters, picked)
             self.saver.hand("goodman_download.py", text)
 
 
