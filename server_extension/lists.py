@@ -66,6 +66,14 @@ class Nights(Strict):
     last_night: dt.date | None = None
 
 
+class SemesterChanges(Nights):
+    """What to change of a semester."""
+
+    name: str | None = Field(
+        None, min_length=1, max_length=16, description="A new name; its proposals go with it."
+    )
+
+
 class NewSemester(Nights):
     """A semester to add."""
 
@@ -160,14 +168,16 @@ class SemesterHandler(ApiHandler):
 
     @operation(
         id="api_semesters_partial_update",
-        summary="Change the nights of a semester",
+        summary="Rename a semester, or change its nights",
         tag="proposals",
         access=Access.STAFF,
-        body=Nights,
+        body=SemesterChanges,
         answer=Semesters,
+        errors=(409,),
+        description="Its proposals go with it; their SOAR ids stay.",
     )
-    async def patch(self, id: int, body: Nights) -> Semesters:  # noqa: A002
-        """Change first or last night; return the list."""
+    async def patch(self, id: int, body: SemesterChanges) -> Semesters:  # noqa: A002
+        """Change name, first or last night; return the list."""
         return await self.backend.write(change_semester, id, body)
 
     @operation(
@@ -246,10 +256,12 @@ def add_semester(session: Session, new: NewSemester) -> Semesters:
     return all_semesters(session)
 
 
-def change_semester(session: Session, semester_id: int, nights: Nights) -> Semesters:
-    """Change the nights of a semester."""
+def change_semester(session: Session, semester_id: int, new: SemesterChanges) -> Semesters:
+    """Change the name or the nights of a semester."""
     semester = _entry(session, Semester, semester_id)
-    lists.change_semester(session, semester, nights.first_night, nights.last_night)
+    lists.change_semester(session, semester, new.first_night, new.last_night)
+    if new.name is not None:
+        lists.rename_semester(session, semester, new.name)
     return all_semesters(session)
 
 

@@ -166,11 +166,7 @@ def add_semester(
     AccountError
         If name or nights cannot be, or the name is there already.
     """
-    name = name.strip()
-    if not _SEMESTER.fullmatch(name):
-        raise AccountError(f"{name[:16]!r} cannot be a semester.", field="name")
-    if find_semester(session, name) is not None:
-        raise TakenError(f"The semester {name!r} exists.", field="name")
+    name = _new_semester(session, name)
     usual = usual_nights(name) or (None, None)
     first, last = first or usual[0], last or usual[1]
     if first is None or last is None:
@@ -202,6 +198,21 @@ def change_semester(
     session.flush()
 
 
+def rename_semester(session: Session, semester: Semester, name: str) -> None:
+    """Rename a semester, and with it what its proposals belong to; no commit.
+
+    Raises
+    ------
+    AccountError
+        If the name cannot be one, or another semester has it.
+    """
+    old, semester.name = semester.name, _new_semester(session, name, semester)
+    session.execute(
+        update(Proposal).where(Proposal.semester == old).values(semester=semester.name)
+    )
+    session.flush()
+
+
 def remove_semester(session: Session, semester: Semester) -> None:
     """Take a semester off the list; no commit.
 
@@ -221,6 +232,16 @@ def remove_semester(session: Session, semester: Semester) -> None:
         )
     session.delete(semester)
     session.flush()
+
+
+def _new_semester(session: Session, name: str, but: Semester | None = None) -> str:
+    name = name.strip()
+    if not _SEMESTER.fullmatch(name):
+        raise AccountError(f"{name[:16]!r} cannot be a semester.", field="name")
+    found = find_semester(session, name)
+    if found is not None and found is not but:
+        raise TakenError(f"The semester {name!r} exists.", field="name")
+    return name
 
 
 def _check_nights(semester: Semester) -> None:

@@ -44,6 +44,7 @@ class Form(Component):
     buttons = t.List(t.Dict()).tag(sync=True)
     editable = t.Bool(default_value=True).tag(sync=True)
     busy = t.Bool(default_value=False).tag(sync=True)
+    summoned = t.Bool(default_value=False).tag(sync=True)
 
 
 class Rows(Component):

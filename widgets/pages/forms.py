@@ -49,6 +49,10 @@ class BoundForm:
         with self.widget.hold_sync():
             self.widget.message, self.widget.tone = text, tone
 
+    def summon(self) -> None:
+        """Bring the form into view and the keyboard to it."""
+        self.widget.summoned = True
+
     def fill(self, **values: Any) -> None:
         """Set values; fields that are not named stay."""
         self.values.update(values)

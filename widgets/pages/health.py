@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,6 @@ ENOUGH = 8
 """Values from which one can be told to be unusual."""
 ODD_SIGMA = 5.0
 """Robust deviations from the median beyond which a point is marked."""
-
-
 OVERSCAN = "From the overscan of each reduced frame."
 
 
@@ -36,69 +35,67 @@ class Measure:
 
     key: str
     title: str
+    unit: str
     field: str
     """Name among the numbers of quality."""
     data_type: str
-    kinds: tuple[str, ...] = ()
-    """Kinds of frames that it is taken of; empty for all."""
+    span: float
+    """Least height of the axis, in units: what is usual must not look like an event."""
     digits: int = 1
     note: str = ""
+    kinds: tuple[str, ...] = ()
+    """Kinds of frames that it is taken of; empty for all."""
 
 
 MEASURES = (
-    Measure(
-        "bias",
-        "Bias level (ADU)",
-        "bias_level_adu",
-        "2",
-        note=OVERSCAN,
-    ),
-    Measure(
-        "noise",
-        "Read noise (e-)",
-        "read_noise_e",
-        "2",
-        digits=2,
-        note=OVERSCAN,
-    ),
+    Measure("bias", "Bias level", "ADU", "bias_level_adu", "2", 20.0, note=OVERSCAN),
+    Measure("noise", "Read noise", "electrons", "read_noise_e", "2", 0.5, 2, OVERSCAN),
     Measure(
         "lamp",
-        "Lamp flux of flats (ADU)",
+        "Lamp flux of flats",
+        "ADU",
         "flat_level_adu",
         "1",
-        ("flat",),
+        2000.0,
         0,
         "Level of each master flat.",
+        ("flat",),
     ),
     Measure(
         "shift",
-        "Shift against sky lines (pixels)",
+        "Shift of arcs against the sky",
+        "pixels",
         "flexure_px",
         "4",
-        digits=3,
-        note="Of each spectrum against its arc.",
+        1.0,
+        3,
+        "Sky lines of each spectrum against its arc.",
     ),
     Measure(
         "fwhm",
-        "FWHM along the slit (arcsec)",
+        "FWHM along the slit",
+        "arcsec",
         "fwhm_arcsec",
         "3",
-        digits=2,
-        note="Of each extracted target: seeing and focus.",
+        0.5,
+        2,
+        "Of each extracted target: seeing and focus.",
     ),
     Measure(
         "arc",
-        "Scatter of arc lines (Å)",
+        "Scatter of arc lines",
+        "Å",
         "rms_aa",
         "4",
-        digits=3,
-        note="Of each wavelength solution.",
+        0.05,
+        3,
+        "Of each wavelength solution.",
     ),
 )
 
 
 def trends(files: Iterable[File]) -> list[dict[str, Any]]:
-    """Return a figure for each measure, its points in the order of the exposures.
+    """Return a figure for each measure, its points over the time of the exposures.
 
     Set-ups differ in level and noise: the points are those of the camera, binning and readout
     that was used last.
@@ -116,15 +113,15 @@ def _trend(measure: Measure, files: Sequence[File]) -> dict[str, Any]:
     odd = odd_ones(values)
     points = [
         {
-            "x": index,
+            "x": datetime.fromisoformat(str(file["start"])).timestamp(),
             "y": value,
             "tone": "bad" if bad else "",
             "label": f"{file['file_name']}, {words.stamp(str(file['start']))}:"
-            f" {value:.{measure.digits}f}",
+            f" {value:.{measure.digits}f} {measure.unit}",
         }
-        for index, (file, value, bad) in enumerate(zip(found, values, odd, strict=True))
+        for file, value, bad in zip(found, values, odd, strict=True)
     ]
-    latest = f"{values[-1]:,.{measure.digits}f}" if values else ""
+    latest = f"{values[-1]:,.{measure.digits}f} {measure.unit}" if values else ""
     said = (
         f"{measure.title}: newest {latest}, {len(values)} frames, {sum(odd)} unusual"
         if values
@@ -137,8 +134,8 @@ def _trend(measure: Measure, files: Sequence[File]) -> dict[str, Any]:
         "tone": "bad" if odd and odd[-1] else "plain",
         "points": points,
         "said": said,
-        "from": words.stamp(str(found[0]["start"]))[:16] if found else "",
-        "to": words.stamp(str(found[-1]["start"]))[:16] if found else "",
+        "unit": measure.unit,
+        "span": measure.span,
         "note": measure.note + (f" Set-up: {_setup(found[-1])}." if found else ""),
     }
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class _Entries(ABC):
-    """A short list with a form to add to it."""
+    """A short list with a form to add to it and to change what is there."""
 
     name = ""
     """Of the list in the API."""
@@ -28,15 +28,14 @@ class _Entries(ABC):
     def __init__(self, shell: Shell, client: AsyncClient) -> None:
         self._shell = shell
         self._client = client
+        self._seen: dict[int, dict[str, Any]] = {}
+        self._changed: dict[str, Any] = {}
         self.table = Rows(title=self.name.capitalize(), columns=self.columns())
         self.table.when("act", self._act)
         self.form = forms.BoundForm(
-            shell,
-            self._press,
-            title=f"Add a {self.kind}",
-            groups=[{"label": "", "fields": self.fields()}],
-            buttons=[forms.button("add", f"Add {self.kind}", main=True)],
+            shell, self._press, groups=[{"label": "", "fields": self.fields()}]
         )
+        self._ask_for(None)
         self.widget = w.VBox([self.table, self.form.widget])
 
     @abstractmethod
@@ -59,31 +58,50 @@ class _Entries(ABC):
         """Read the list."""
         self._shell.tasks.start(self.name, self._read())
 
+    def _ask_for(self, one: dict[str, Any] | None) -> None:
+        """Make the form one for a new entry, or for the one that is to be changed."""
+        self._changed = one or {}
+        names = [field["key"] for field in self.fields()]
+        add = forms.button("add", f"Add {self.kind}", main=True)
+        save = forms.button("save", "Apply changes", main=True)
+        leave = forms.button("leave", "Leave as it is", free=True)
+        with self.form.widget.hold_sync():
+            self.form.widget.title = f"Change {one['name']}" if one else f"Add a {self.kind}"
+            self.form.widget.buttons = [leave, save] if one else [add]
+            self.form.widget.faults = {}
+        self.form.fill(**{name: str(self._changed.get(name) or "") for name in names})
+
     async def _read(self) -> None:
-        rows = [self.row(one) for one in await self._client.listed(self.name)]
+        found = await self._client.listed(self.name)
+        self._seen = {one["id"]: one for one in found}
+        rows = [self.row(one) for one in found]
         with self.table.hold_sync():
             self.table.rows, self.table.count = rows, len(rows)
             self.table.message = "" if rows else "The list is empty."
             self.table.state = "ready" if rows else "empty"
 
-    def _drop(self, one: dict[str, Any], used: int, what: str) -> dict[str, Any]:
+    def _actions(self, one: dict[str, Any], used: int, what: str) -> list[dict[str, Any]]:
         reason = f"{used} {what} belong to it." if used else ""
         confirm = f"Take {one['name']} off the list?"
-        return {
+        drop = {
             "key": "drop",
             "label": "Remove",
             "danger": True,
             "reason": reason,
             "confirm": confirm,
         }
+        return [{"key": "edit", "label": "Edit"}, drop]
 
     def _act(self, what: Any) -> None:
-        if (
-            isinstance(what, dict)
-            and what.get("key") == "drop"
-            and isinstance(what.get("row"), int)
-        ):
-            self._shell.tasks.start(f"drop {self.name}", self._take_off(what["row"]))
+        one = self._seen.get(what.get("row", 0)) if isinstance(what, dict) else None
+        if one is None:
+            return
+        if what.get("key") == "edit":
+            self.form.say("")
+            self._ask_for(one)
+            self.form.summon()
+        elif what.get("key") == "drop":
+            self._shell.tasks.start(f"drop {self.name}", self._take_off(int(one["id"])))
 
     async def _take_off(self, number: int) -> None:
         try:
@@ -93,12 +111,19 @@ class _Entries(ABC):
             self.form.say(str(error), "bad")
         await self._read()
 
-    async def _press(self, _: str, values: dict[str, Any]) -> str:
-        given = self.given(values)
-        await self._client.add_to(self.name, **given)
-        self.form.fill(**dict.fromkeys(values, ""))
+    async def _press(self, key: str, values: dict[str, Any]) -> str:
+        said = ""
+        if key == "save" and self._changed:
+            given, old = self.given(values), self._changed["name"]
+            await self._client.change_in(self.name, self._changed["id"], **given)
+            said = f"{old} is now {given['name']}." if given["name"] != old else f"{old} changed."
+        elif key == "add":
+            given = self.given(values)
+            await self._client.add_to(self.name, **given)
+            said = f"{given['name']} was added."
+        self._ask_for(None)
         await self._read()
-        return f"{given['name']} was added."
+        return said
 
 
 class Partners(_Entries):
@@ -118,7 +143,7 @@ class Partners(_Entries):
     def row(self, one: dict[str, Any]) -> dict[str, Any]:
         """Return a partner as a row."""
         same = {"key": one["id"], "name": one["name"], "label": one["name"], "users": one["users"]}
-        return same | {"actions": [self._drop(one, one["users"], "accounts")]}
+        return same | {"actions": self._actions(one, one["users"], "accounts")}
 
     def given(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return what is sent for a new partner."""
@@ -191,7 +216,7 @@ class Semesters(_Entries):
             "proposals": one["proposals"],
             "now": "present" if one["is_current"] else "",
             "tone_of": "good" if one["is_current"] else "",
-            "actions": [self._drop(one, one["proposals"], "proposals")],
+            "actions": self._actions(one, one["proposals"], "proposals"),
         }
 
     def given(self, values: dict[str, Any]) -> dict[str, Any]:

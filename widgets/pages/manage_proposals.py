@@ -70,6 +70,7 @@ class ManageProposals:
         if key == "edit" and (one := self._seen.get(int(row["key"]))):
             self.edit.for_proposal(one)
             self.widget.children = (self.table.widget, self.edit.widget)
+            self.edit.form.summon()
 
 
 class ProposalForm:

@@ -132,6 +132,7 @@ class ManageUsers:
         if key == "edit":
             self.edit.for_user(user)
             self.widget.children = (self.table.widget, self.edit.widget)
+            self.edit.form.summon()
         elif key in {"off", "on", "link"}:
             self._shell.tasks.start("account", self._do(key, user))
 

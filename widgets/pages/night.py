@@ -54,7 +54,7 @@ class NightPage:
         self.waiting = Rows(
             title="Waiting or failed",
             columns=[
-                column("name", "File", link="href", kind="mono"),
+                column("name", "File", link="href", kind="long"),
                 column("obstype", "Obstype"),
                 column("object", "Object"),
                 column("setup", "Set-up"),
@@ -65,7 +65,7 @@ class NightPage:
         self.masters = Rows(
             title="Masters of the night",
             columns=[
-                column("name", "File", link="href", kind="mono"),
+                column("name", "File", link="href", kind="long"),
                 column("obstype", "Kind"),
                 column("setup", "Set-up"),
                 column("frames", "Frames"),
@@ -73,7 +73,7 @@ class NightPage:
                 column("noise", "Read noise (e-)"),
             ],
         )
-        self.jobs = JobTable(self.shell, client, title="What is being done")
+        self.jobs = JobTable(self.shell, client, title="What is being done, and was")
         top = w.HBox([self.head, self.choose.widget]).add_class("gl-nighthead")
         self.shell.place(
             self.place,
@@ -137,7 +137,7 @@ class NightPage:
             page_size=MOST_FRAMES,
         )
         queue = int((await self._client.status()).get("queue") or 0)
-        self._show(answer, night, queue)
+        self._show(answer, night, queue, night_figures.makeshift(made["results"]))
         latencies = night_figures.latencies(frames["results"], made["results"])
         self.figures.figures = [
             night_figures.by_hour(frames["results"], frames["count"]),
@@ -146,13 +146,15 @@ class NightPage:
         ]
         self.place.query = urlencode({"night": self._night} if self._night else {})
 
-    def _show(self, answer: dict[str, Any], night: str, queue: int) -> None:
+    def _show(
+        self, answer: dict[str, Any], night: str, queue: int, makeshift: list[dict[str, Any]]
+    ) -> None:
         standing = answer["standing"]
         count = {
             state: sum(one["count"] for one in standing if one["state"] == state)
             for state in ("done", "waiting", "failed")
         }
-        missing = night_figures.missing(answer["waiting"])
+        missing = [*night_figures.missing(answer["missing"]), *makeshift]
         with self.head.hold_sync():
             self.head.title = f"Night of {words.night(night)}" if night else "No night yet"
             self.head.tiles = [
@@ -211,12 +213,6 @@ def _fill(table: Rows, rows: list[dict[str, Any]], empty: str) -> None:
         table.message, table.state = ("", "ready") if rows else (empty, "empty")
 
 
-def setup(file: dict[str, Any]) -> str:
-    """Return the set-up of a file in a few words."""
-    parts = (file.get("camera"), file.get("wavmode"), file.get("slit"), file.get("binning"))
-    return " ".join(str(part) for part in parts if part and part not in {"NO_MASK", "IMAGING"})
-
-
 def waiting_row(file: dict[str, Any]) -> dict[str, Any]:
     """Return a frame that waits or failed."""
     return {
@@ -225,7 +221,7 @@ def waiting_row(file: dict[str, Any]) -> dict[str, Any]:
         "href": f"data.ipynb?file={file['id']}",
         "obstype": file.get("obstype", ""),
         "object": file.get("object", ""),
-        "setup": setup(file),
+        "setup": night_figures.setup(file),
         "state": file.get("state", ""),
         "waits": file.get("waits_for", ""),
         "tone_of": TONES.get(str(file.get("state")), ""),
@@ -242,7 +238,7 @@ def master_row(file: dict[str, Any]) -> dict[str, Any]:
         "name": file["file_name"],
         "href": f"data.ipynb?file={file['id']}",
         "obstype": str(file.get("kind") or file.get("obstype") or ""),
-        "setup": setup(file),
+        "setup": night_figures.setup(file),
         "frames": numbers.get("frames", ""),
         "level": f"{level:,.1f}" if isinstance(level, float | int) else "",
         "noise": f"{noise:.2f}" if isinstance(noise, float | int) else "",

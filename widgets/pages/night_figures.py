@@ -24,6 +24,8 @@ KINDS = {
 """Kinds of frames that have a colour; all others share one."""
 EDGES = (1, 2, 5, 10, 20, 60, 300)
 """Bounds of the bins of latency, seconds."""
+MOST_MISSING = 8
+"""Missing things that are named; a night that lacks more has one reason for all."""
 STATES = ("done", "working", "waiting", "failed", "new")
 
 
@@ -66,7 +68,9 @@ def by_hour(frames: Sequence[File], count: int) -> Row:
     note = f"The newest {len(frames)} of {count:,} frames." if count > len(frames) else ""
     return {
         "key": "hours",
-        "title": "Frames by hour (UTC)",
+        "title": "Frames by hour",
+        "unit": "frames",
+        "along": "hour of the exposure, UTC",
         "bars": bars,
         "legend": legend,
         "said": f"Frames by hour. {said}",
@@ -103,6 +107,8 @@ def by_state(standing: Iterable[Row]) -> Row:
     return {
         "key": "states",
         "title": "How frames stand",
+        "unit": "frames",
+        "along": "kind of frame",
         "bars": bars,
         "legend": legend,
         "said": f"Frames by kind. {said}",
@@ -145,7 +151,9 @@ def latency(seconds: Sequence[float]) -> Row:
     said = ", ".join(f"{bar['label']}: {number}" for bar, number in zip(bars, counts, strict=True))
     return {
         "key": "latency",
-        "title": "Seconds from the catalogue to the last product",
+        "title": "Latency: catalogue to last product",
+        "unit": "frames",
+        "along": "seconds",
         "bars": bars,
         "value": value,
         "said": f"Latency. {said}",
@@ -153,17 +161,46 @@ def latency(seconds: Sequence[float]) -> Row:
     }
 
 
-def missing(waiting: Iterable[Row]) -> list[Row]:
-    """Return what frames wait for, each once, with how many wait for it."""
-    texts = Counter(
-        str(file["waits_for"])
-        for file in waiting
-        if file.get("waits_for") and file.get("state") != "failed"
-    )
+def missing(found: Iterable[Row]) -> list[Row]:
+    """Return what frames wait for in words, each once, with how many wait for it.
+
+    Parameters
+    ----------
+    found : iterable of dict
+        ``text count``, as the service gives them.
+    """
     return [
-        {"text": f"{number} frame{'' if number == 1 else 's'}: {text}", "tone": "warn"}
-        for text, number in texts.most_common(8)
+        {
+            "text": f"{one['count']} frame{'' if one['count'] == 1 else 's'}: {one['text']}",
+            "tone": "warn",
+        }
+        for one in list(found)[:MOST_MISSING]
     ]
+
+
+def makeshift(made: Iterable[File]) -> list[Row]:
+    """Return what is reduced already but with calibrations that are not yet the best, by set-up.
+
+    Such products are made again by themselves when better calibrations come.
+    """
+    roots: dict[str, set[int]] = {}
+    for file in made:
+        if file.get("provisional"):
+            roots.setdefault(setup(file), set()).add(file.get("original_file_id") or file["id"])
+    return [
+        {
+            "text": f"{name}: {len(frames)} frame{'' if len(frames) == 1 else 's'} reduced with"
+            " calibrations that are few, old or missing, until better ones come.",
+            "tone": "warn",
+        }
+        for name, frames in sorted(roots.items())
+    ]
+
+
+def setup(file: File | Row) -> str:
+    """Return the set-up of a file in a few words."""
+    parts = (file.get("camera"), file.get("wavmode"), file.get("slit"), file.get("binning"))
+    return " ".join(str(part) for part in parts if part and part not in {"NO_MASK", "IMAGING"})
 
 
 def _kind(frame: File) -> str:

@@ -77,6 +77,22 @@ def test_a_semester_by_its_name_or_with_its_nights(as_):
     assert staff.delete(path).is_success
 
 
+def test_a_semester_takes_its_proposals_along(as_):
+    staff = as_("staff")
+    nights = {"first_night": "2032-03-01", "last_night": "2032-03-09"}
+    made = named(
+        staff.post("api/semesters/", json={"name": "comissioning", **nights}), "comissioning"
+    )
+    proposal = staff.post("api/proposals/", json={"soar_id": "C-1", "semester": "comissioning"})
+    path = f"api/semesters/{made['id']}/"
+    assert staff.patch(path, json={"name": "2026B"}).status_code == 409
+    assert staff.patch(path, json={"name": "<b>"}).json()["field"] == "name"
+    renamed = named(staff.patch(path, json={"name": "commissioning"}), "commissioning")
+    assert (renamed["proposals"], renamed["first_night"]) == (1, "2032-03-01")
+    there = staff.get(f"api/proposals/{proposal.json()['id']}/").json()
+    assert (there["semester"], there["soar_id"]) == ("commissioning", "C-1")
+
+
 def test_a_proposal_puts_its_usual_semester_on_the_list_and_no_odd_one(as_):
     staff = as_("staff")
     odd = staff.post("api/proposals/", json={"soar_id": "ODD-1", "semester": "whenever"})

@@ -50,9 +50,19 @@ def test_each_latency_falls_into_one_bin(seconds, bin_):
 
 
 def test_what_is_missing_is_said_once_with_its_number():
-    rows = [{"waits_for": "2 of 10 bias", "state": "waiting"}] * 3
-    rows += [{"waits_for": "broken", "state": "failed"}, {"waits_for": "", "state": "waiting"}]
-    assert [one["text"] for one in night_figures.missing(rows)] == ["3 frames: 2 of 10 bias"]
+    found = [{"text": "2 of 10 bias", "count": 3}, {"text": "an arc", "count": 1}]
+    said = [one["text"] for one in night_figures.missing(found)]
+    assert said == ["3 frames: 2 of 10 bias", "1 frame: an arc"]
+
+
+def test_what_was_made_with_makeshift_calibrations_is_said_by_set_up():
+    setup = {"camera": "Red", "binning": "2x2"}
+    made = [
+        make_file(number, original_file_id=root, provisional=provisional, **setup)
+        for number, root, provisional in [(5, 1, True), (6, 1, True), (7, 2, True), (8, 3, False)]
+    ]
+    (line,) = night_figures.makeshift(made)
+    assert line["text"].startswith("Red 400_M1 1.0_LONG_SLIT 2x2: 2 frames reduced with")
 
 
 def bias(number, level, **more):
@@ -79,7 +89,9 @@ def test_few_values_are_never_unusual_and_constant_ones_neither():
 
 def test_only_the_set_up_used_last_is_drawn_in_the_order_of_time():
     files = [bias(3, 3.0), bias(1, 1.0), bias(2, 900.0, binning="1x1")]
-    assert [point["y"] for point in trend(files)["points"]] == [1.0, 3.0]
+    points = trend(files)["points"]
+    assert [point["y"] for point in points] == [1.0, 3.0]
+    assert points[1]["x"] - points[0]["x"] == 120
 
 
 def test_numbers_that_are_none_are_left_out():

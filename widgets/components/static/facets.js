@@ -12,9 +12,16 @@ function render({ model, el }) {
   const groups = h("div");
   const line = (label, ...parts) => h("div", { class: "gl-facetline" }, h("small", {}, label), ...parts);
   const sky = h("details", { class: "gl-facet" }, h("summary", {}, "Position on the sky"),
-    line("Right ascension (h or °)", ra), line("Declination (°)", dec), line("Within (arcmin)", radius), fault);
-  el.append(h("div", { class: "gl-facethead" }, h("h2", { class: "gl-title" }, "Filters"), clear), text,
-    h("div", { class: "gl-dates" }, line("From", from), line("To", to)), groups, sky);
+    line("Right ascension (h or °)", ra), line("Declination (°)", dec), line("Within (arcmin)", radius));
+  // Narrow screens show the files first: the filters unfold.
+  const choices = h("div", { class: "gl-facetbody", id: "gl-facetbody" },
+    h("div", { class: "gl-dates" }, line("From (UT date)", from), line("To", to)), groups, sky);
+  const unfold = h("button", { type: "button", class: "gl-act gl-narrow", "aria-expanded": "false", "aria-controls": "gl-facetbody", onclick: () => {
+    const on = choices.classList.toggle("gl-open");
+    unfold.setAttribute("aria-expanded", String(on));
+    unfold.textContent = on ? "Hide filters" : "Show filters";
+  } }, "Show filters");
+  el.append(h("div", { class: "gl-facethead" }, h("h2", { class: "gl-title" }, "Filters"), clear, unfold), text, fault, choices);
   const open = new Set();
   let chosen = {};
   let typing = 0;

@@ -1,7 +1,7 @@
 // A form: groups of fields with help and faults, buttons below. What may not be changed is shown.
 function render({ model, el }) {
   el.classList.add("gl-card", "gl-formcard");
-  const title = h("h2", { class: "gl-title" });
+  const title = h("h2", { class: "gl-title", tabindex: "-1" });
   const intro = h("p", { class: "gl-intro" });
   const body = h("div", { class: "gl-groups" });
   const note = h("p", { class: "gl-formnote", role: "status" });
@@ -141,6 +141,13 @@ function render({ model, el }) {
     title.textContent = model.get("title");
     intro.textContent = model.get("intro");
     intro.hidden = !model.get("intro");
+  });
+  redraw(model, ["summoned"], () => {
+    // Asked for from a row above: the keyboard and the eye follow.
+    if (!model.get("summoned")) return;
+    model.set("summoned", false);
+    model.save_changes();
+    requestAnimationFrame(() => { title.focus({ preventScroll: true }); el.scrollIntoView({ block: "nearest" }); });
   });
   redraw(model, ["groups", "editable"], draw);
   redraw(model, ["values"], fill);

@@ -6,9 +6,10 @@ function render({ model, el }) {
   const form = h("form", { class: "gl-filters", role: "search" });
   const tools = h("div", { class: "gl-tools" });
   const sure = h("div", { class: "gl-sure", role: "alertdialog", "aria-label": "Confirm", hidden: true });
-  const head = h("tr");
-  const body = h("tbody");
-  const table = h("table", {}, h("thead", {}, head), body);
+  // The roles are written out: narrow screens lay rows out as blocks, and would lose the table.
+  const head = h("tr", { role: "row" });
+  const body = h("tbody", { role: "rowgroup" });
+  const table = h("table", { role: "table" }, h("thead", { role: "rowgroup" }, head), body);
   const scroll = h("div", { class: "gl-scroll gl-tall", tabindex: "0", role: "region" }, table);
   const note = h("p", { class: "gl-note", role: "status" });
   const pager = h("div", { class: "gl-pager" });
@@ -51,6 +52,8 @@ function render({ model, el }) {
 
   // Addresses are made of our own pages and of numbers; a string from outside cannot become one.
   const safe = (href) => /^([a-z]+\.ipynb(\?[\w=&%.~+-]*)?|\/[\w\/.?=&%~+-]*)$/.test(href || "") && !href.startsWith("//") ? href : null;
+  // Tools lead to the service too, which is another host where users' servers have their own.
+  const reach = (href) => safe(href) || (/^https?:\/\/[\w.:-]+\/[\w\/.?=&%~+-]*$/.test(href || "") ? href : null);
 
   function ask(row, action) {
     const close = () => { sure.hidden = true; };
@@ -79,12 +82,12 @@ function render({ model, el }) {
   }
   function cell(row, column) {
     const value = row[column.key];
-    if (column.key === "actions") return h("td", { class: "gl-acts" }, (value || []).map((one) => act(row, one)));
+    if (column.key === "actions") return h("td", { role: "cell", class: "gl-acts" }, (value || []).map((one) => act(row, one)));
     const text = value === null || value === undefined ? "" : String(value);
     const href = column.link ? safe(row[column.link]) : null;
     const tone = column.tone && row[column.tone] ? "gl-" + row[column.tone] : "";
     const kind = column.kind ? " gl-cell-" + column.kind : "";
-    return h("td", { class: (tone + kind).trim() || null, title: column.kind === "file" ? text : null, "data-label": column.label },
+    return h("td", { role: "cell", class: (tone + kind).trim() || null, title: column.kind === "file" ? text : null, "data-label": column.label },
       href ? h("a", { href }, text) : text);
   }
   function drawHead() {
@@ -93,8 +96,8 @@ function render({ model, el }) {
       const name = order.replace("-", "");
       const on = column.sort && column.sort === name;
       const down = order.startsWith("-");
-      if (!column.sort) return h("th", { scope: "col" }, column.key === "actions" ? h("span", { class: "gl-hidden" }, "Actions") : column.label);
-      return h("th", { scope: "col", "aria-sort": on ? (down ? "descending" : "ascending") : "none" },
+      if (!column.sort) return h("th", { role: "columnheader", scope: "col" }, column.key === "actions" ? h("span", { class: "gl-hidden" }, "Actions") : column.label);
+      return h("th", { role: "columnheader", scope: "col", "aria-sort": on ? (down ? "descending" : "ascending") : "none" },
         h("button", { type: "button", class: "gl-sort", onclick: () => send("sort", on && down ? column.sort : on ? "-" + column.sort : "-" + column.sort) },
           column.label, h("span", { "aria-hidden": "true" }, on ? (down ? " ▾" : " ▴") : "")));
     });
@@ -102,7 +105,7 @@ function render({ model, el }) {
       const rows = model.get("rows");
       const picked = new Set(model.get("picked"));
       const all = rows.length > 0 && rows.every((row) => picked.has(row.key));
-      cells.unshift(h("th", { scope: "col", class: "gl-pick" }, h("input", {
+      cells.unshift(h("th", { role: "columnheader", scope: "col", class: "gl-pick" }, h("input", {
         type: "checkbox", "aria-label": "Choose all rows of this page", checked: all,
         onchange: (event) => send("pick", { keys: rows.map((row) => row.key), on: event.target.checked }),
       })));
@@ -116,14 +119,14 @@ function render({ model, el }) {
     body.replaceChildren(...rows.flatMap((row) => {
       const cells = columns.map((column) => cell(row, column));
       if (model.get("selectable")) {
-        cells.unshift(h("td", { class: "gl-pick" }, h("input", {
+        cells.unshift(h("td", { role: "cell", class: "gl-pick" }, h("input", {
           type: "checkbox", "aria-label": "Choose " + (row.name || row.key), checked: picked.has(row.key),
           onchange: (event) => send("pick", { keys: [row.key], on: event.target.checked }),
         })));
       }
-      const line = h("tr", { "data-row": row.key, class: [row.tone ? "gl-row-" + row.tone : "", picked.has(row.key) ? "gl-picked" : ""].join(" ").trim() || null }, cells);
+      const line = h("tr", { role: "row", "data-row": row.key, class: [row.tone ? "gl-row-" + row.tone : "", picked.has(row.key) ? "gl-picked" : ""].join(" ").trim() || null }, cells);
       if (!row.more) return [line];
-      const more = h("tr", { class: "gl-more-row", hidden: !open.has(row.key) }, h("td", { colspan: String(cells.length) }, h("p", {}, row.more)));
+      const more = h("tr", { role: "row", class: "gl-more-row", hidden: !open.has(row.key) }, h("td", { role: "cell", colspan: String(cells.length) }, h("p", {}, row.more)));
       const fold = h("button", { type: "button", class: "gl-unfold", "aria-expanded": String(open.has(row.key)), "aria-label": "More about " + (row.name || row.key), onclick: () => {
         if (open.has(row.key)) open.delete(row.key); else open.add(row.key);
         more.hidden = !open.has(row.key);
@@ -145,8 +148,8 @@ function render({ model, el }) {
   });
   redraw(model, ["tools", "optional"], () => {
     const optional = model.get("optional");
-    tools.replaceChildren(...model.get("tools").map((one) => safe(one.href)
-      ? h("a", { class: "gl-button", href: safe(one.href), target: one.tab ? "_blank" : null, rel: "noopener", "data-act": one.key }, one.label)
+    tools.replaceChildren(...model.get("tools").map((one) => reach(one.href)
+      ? h("a", { class: "gl-button", href: reach(one.href), target: one.tab ? "_blank" : null, rel: "noopener", "data-act": one.key }, one.label)
       : h("button", { type: "button", class: one.main ? "gl-main" : null, "data-act": one.key, "aria-pressed": one.on === undefined ? null : String(one.on),
         "aria-disabled": one.reason ? "true" : null, title: one.reason || null, onclick: () => { if (!one.reason) send("tool", one.key); } }, one.label)),
     optional.length ? h("details", { class: "gl-columnsmenu" }, h("summary", {}, "Columns"), h("div", { role: "group", "aria-label": "Columns" },
