@@ -42,8 +42,9 @@ SIGNATURE = "Goodman-Signature"
 BATCH = 100
 """Most events in one message."""
 MOST_TRIES = 20
-"""Failures in a row after which a webhook is switched off: two days at the slowest pace."""
-SLOWEST_S = 3600.0
+"""Failures in a row after which a webhook is switched off: ten hours."""
+FIRST_S, SLOWEST_S = 1.0, 3600.0
+"""Pause after a failure, doubled with each up to the second."""
 LOOK_S = 5.0
 """How often failed deliveries are looked at when nothing happens."""
 
@@ -133,7 +134,7 @@ class Webhooks:
             problem = parcel.ended or (await self._carry(parcel) if parcel.body else "")
             tries = await asyncio.to_thread(self._record, parcel, problem)
             if problem:
-                self._due[hook_id] = time.monotonic() + min(2.0**tries, SLOWEST_S)
+                self._due[hook_id] = time.monotonic() + min(FIRST_S * 2**tries, SLOWEST_S)
             else:
                 self._due.pop(hook_id, None)
                 changed.set()  # there may be more
