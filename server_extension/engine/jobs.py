@@ -51,7 +51,7 @@ class Asker:
 def find_equal(session: Session, draft: Draft, asker: Asker | None = None) -> Job | None:
     """Return the newest job of equal work, whatever its state and the code it ran on.
 
-    A job whose products were deleted does not count.
+    A job whose products were deleted does not count; the mask beside one is none by itself.
     """
     owner = asker.owner_id if asker else None
     versions = session.scalars(
@@ -63,7 +63,7 @@ def find_equal(session: Session, draft: Draft, asker: Asker | None = None) -> Jo
     for job in session.scalars(select(Job).where(Job.key.in_(keys)).order_by(Job.id.desc())):
         if job.error.get("code") == REPLACED:
             continue
-        if job.state != "done" or products_of(session, job):
+        if job.state != "done" or any(one.role != MASK for one in products_of(session, job)):
             return job
     return None
 
@@ -270,6 +270,8 @@ def ask_again(session: Session, job: Job) -> None:
     job.spec = {**job.spec, RANK: last_event_id(session) + 1}
 
 
+MASK = "mask"
+"""Role of a frame's mask of cosmic rays."""
 REPLACED = "replaced"
 """Code of a queued job that a better one replaced before it ran."""
 
