@@ -31,6 +31,11 @@ READY_S = 300.0
 """How long Hub and service may take until they answer."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a polite kill, and the terminal that closes."""
+CONTACT = {
+    "GOODMAN_CONTACT_NAME": "Instrument support",
+    "GOODMAN_CONTACT_EMAIL": "support@observatory.example",
+}
+"""Whom the footer of each page names, unless the environment says."""
 
 
 class DemoError(GoodmanError):
@@ -170,7 +175,7 @@ class Demo:
         log_file = self.root / "logs" / "hub.log"
         self.say("Starting the Hub and the service ...")
         self._hub = processes.start(
-            command, root=self.root, log_file=log_file, environ={**environ, **told}
+            command, root=self.root, log_file=log_file, environ={**CONTACT, **environ, **told}
         )
         return port
 
