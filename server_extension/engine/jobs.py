@@ -183,7 +183,8 @@ def put_back(session: Session, job: Job) -> None:
     job_event(session, job)
 
 
-PASSING = frozenset({"disk_full", "input_gone"})
+INPUT_GONE = "input_gone"
+PASSING = frozenset({"disk_full", INPUT_GONE})
 """Codes of failures that are nobody's fault and may be over: tried again at the next start."""
 
 
@@ -206,6 +207,20 @@ def resume(session: Session) -> int:
         note(session, job.id, "The service ended during the run; queued again.", "warning")
         put_back(session, job)
     return len(lost) + len(again)
+
+
+def revive(session: Session, job: Job) -> bool:
+    """Queue a job again that failed for a file that is back; tell whether that was done."""
+    if job.error.get("code") != INPUT_GONE or job.tries >= MOST_TRIES:
+        return False
+    numbers = [number for role in job.spec["inputs"].values() for number in role]
+    frames = [session.get(Frame, number) for number in numbers]
+    if any(frame is None or not frame.path.is_file() for frame in frames):
+        return False
+    note(session, job.id, "Its input is back; queued again.")
+    job.error, job.finished = {}, None
+    put_back(session, job)
+    return True
 
 
 def _is_latest(session: Session, job: Job) -> bool:

@@ -18,7 +18,13 @@ from goodman_live.server_extension.catalogue.models import Frame, Job, LogEntry
 from goodman_live.server_extension.engine import jobs, products
 from goodman_live.server_extension.engine.blocks import BLOCKS, MANY
 from goodman_live.server_extension.engine.cluster import KEY
-from goodman_live.server_extension.engine.work import TOPIC, Order, describe, run_order
+from goodman_live.server_extension.engine.work import (
+    TOPIC,
+    InputGoneError,
+    Order,
+    describe,
+    run_order,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,13 +43,6 @@ HOLD_S = 5.0
 """A job that found the disk full keeps its place at the workers for so long, then runs again."""
 RECONNECT_S = 2.0
 """Pause between attempts to reach a scheduler that was lost."""
-
-
-class InputGoneError(GoodmanError):
-    """A file that a job reads is not there."""
-
-    status = 409
-    code = "input_gone"
 
 
 class Runner:
@@ -121,6 +120,9 @@ class Runner:
             if claimed is None:
                 return
             job, order = claimed
+            if order is None:
+                await self._on_done(job, [])
+                continue
             task = asyncio.create_task(self._one(job, order), name=f"goodman-job-{job.id}")
             self._running[job.id] = task
             task.add_done_callback(partial(self._ended, job.id))
@@ -241,13 +243,16 @@ class Runner:
             )
 
 
-def _claim(session: Session, work_dir: Path) -> tuple[Job, Order] | None:
-    while (job := jobs.claim(session)) is not None:
-        try:
-            return job, order_for(session, job, work_dir)
-        except GoodmanError as error:
-            jobs.end(session, job, "failed", describe(error))
-    return None
+def _claim(session: Session, work_dir: Path) -> tuple[Job, Order | None] | None:
+    """Return the next job with its order; without one, if it failed before it began."""
+    job = jobs.claim(session)
+    if job is None:
+        return None
+    try:
+        return job, order_for(session, job, work_dir)
+    except GoodmanError as error:
+        jobs.end(session, job, "failed", describe(error))
+        return job, None
 
 
 def order_for(session: Session, job: Job, work_dir: Path) -> Order:
@@ -286,8 +291,7 @@ def order_for(session: Session, job: Job, work_dir: Path) -> Order:
 def _path(session: Session, frame_id: int) -> Path:
     frame = session.get(Frame, frame_id)
     if frame is None or not frame.path.is_file():
-        name = frame.full_path if frame else f"id {frame_id}"
-        raise InputGoneError(f"The input {name} is gone.", remedy="Bring it back, then retry.")
+        raise InputGoneError(frame.file_name if frame else f"id {frame_id}")
     return frame.path
 
 

@@ -28,6 +28,16 @@ TOPIC = "goodman-jobs"
 """Dask topic on which workers tell how far they are."""
 
 
+class InputGoneError(GoodmanError):
+    """A file that a job reads is not there."""
+
+    status = 409
+    code = "input_gone"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The input {name} is gone.", remedy="Bring it back.")
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """One run of a block; everything in it pickles to a few hundred bytes."""
@@ -65,9 +75,18 @@ def run_order(order: Order) -> dict[str, Any]:
             function = getattr(importlib.import_module(order.module), order.function)
             report["result"] = function(order.main, **keywords_of(order)).as_dict()
         except Exception as error:  # noqa: BLE001 (every failure goes home as values)
-            report["error"] = describe(error)
+            report["error"] = describe(_gone(order) or error)
     report["seconds"] = time.perf_counter() - began
     return report
+
+
+def _gone(order: Order) -> InputGoneError | None:
+    """Return that an input is gone, if it is: whatever failed, failed for that."""
+    for paths in (order.main, *order.arguments.values()):
+        for path in paths if isinstance(paths, tuple) else (paths,):
+            if path is not None and not path.is_file():
+                return InputGoneError(path.name)
+    return None
 
 
 def keywords_of(order: Order) -> dict[str, Any]:

@@ -131,6 +131,8 @@ def _note_twin(session: Session, seen: Seen, twin: Frame) -> None:
     if twin.path == seen.path:
         if not twin.is_current:
             _restore(session, twin)
+        elif twin.state == "failed":
+            twin.state = "new"  # its file may have been what it lacked: it is planned again
         _note(session, seen.path, seen.stat, "taken", frame_id=twin.id)
     elif twin.path.exists() and twin.is_current:
         text = f"The same content as {twin.file_name}."
@@ -198,6 +200,13 @@ def record_rejection(session: Session, path: Path, stat: Stat, reason: str) -> N
     append_event(session, "frame.rejected", file_name=path.name, reason=reason)
     session.add(LogEntry(level="warning", source="intake", message=reason, data_type=0))
     FRAMES_TAKEN.labels("rejected").inc()
+
+
+def record_disk(session: Session, reason: str) -> None:
+    """Tell staff that intake waits for space and why, or, with an empty reason, goes on."""
+    message = reason or "There is space again: intake goes on."
+    level = "error" if reason else "info"
+    session.add(LogEntry(level=level, source="intake", message=message, data_type=0))
 
 
 def _note(
