@@ -57,6 +57,13 @@ make and revoke API tokens of its own user, for the page *Account*."""
 USER_SCOPES = ["self", f"access:services!service={SERVICE}"]
 """What every signed-in user may do."""
 
+SERVICE_VARIABLES = (
+    "GOODMAN_DASK",
+    "GOODMAN_SUPERUSER_EMAIL",
+    "GOODMAN_STARS",
+    "GOODMAN_LEAST_FREE_MB",
+)
+"""What an operator sets for the service besides data, database and mail."""
 PASSED_ON = ("GOODMAN_DEMO",)
 """Variables that every process is given, so that a demonstration finds its own and stops them."""
 
@@ -248,8 +255,7 @@ def _services(c: Any, at: Ports, host: str, environ: Mapping[str, str]) -> None:
     told = {
         "GOODMAN_DATA": str(root),
         "GOODMAN_DATABASE": database_url(environ),
-        "GOODMAN_DASK": environ.get("GOODMAN_DASK", ""),
-        "GOODMAN_SUPERUSER_EMAIL": environ.get("GOODMAN_SUPERUSER_EMAIL", ""),
+        **{key: environ[key] for key in SERVICE_VARIABLES if environ.get(key)},
         **_mail(at, host, environ),
         **threads,
         **marks,

@@ -77,6 +77,10 @@ class GoodmanExtension(ExtensionApp):
     webhook_ca_file = Unicode(
         help="Authorities for the certificates of those hosts, PEM; default the system's."
     ).tag(config=True)
+    least_free_mb = Integer(
+        help="MiB of free space below which no new frame is taken; default $GOODMAN_LEAST_FREE_MB,"
+        " else 1024. A frame with all its products takes up to 400."
+    ).tag(config=True)
     max_upload_mb = Integer(64, help="Largest file that may be uploaded, in MiB.").tag(config=True)
 
     @default("data_root")
@@ -102,6 +106,10 @@ class GoodmanExtension(ExtensionApp):
     @default("dask")
     def _default_dask(self) -> str:
         return os.environ.get("GOODMAN_DASK", "")
+
+    @default("least_free_mb")
+    def _default_least_free_mb(self) -> int:
+        return int(os.environ.get("GOODMAN_LEAST_FREE_MB") or 1024)
 
     @classmethod
     def get_extension_package(cls) -> str:
@@ -148,6 +156,7 @@ class GoodmanExtension(ExtensionApp):
             rate_limit=self.rate_limit,
             rate_burst=self.rate_burst,
             max_upload_bytes=self.max_upload_mb * 2**20,
+            least_free_bytes=self.least_free_mb * 2**20,
             superuser_email=os.environ.get(SUPERUSER_EMAIL, "").strip(),
             mail=mail_settings({**os.environ, "GOODMAN_DATA": self.data_root})
             if self.as_service

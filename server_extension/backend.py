@@ -26,7 +26,7 @@ from goodman_live.server_extension.engine.courier import Courier, CourierRules
 from goodman_live.server_extension.engine.engine import Engine, EngineSettings
 from goodman_live.server_extension.engine.webhooks import Webhooks
 from goodman_live.server_extension.jobs import count_live_jobs
-from goodman_live.server_extension.limits import RateLimiter
+from goodman_live.server_extension.limits import RateLimiter, UnderWay
 from goodman_live.server_extension.people import welcome_superuser
 from goodman_live.server_extension.pictures import PictureCache
 from goodman_live.server_extension.postroom import PostRoom
@@ -46,6 +46,8 @@ DATABASE_THREADS = 8
 """Requests that may speak to the database at once."""
 MAILS_PER_HOUR = 200
 """Letters that one of the staff may send in an hour."""
+MOST_UNDER_WAY = 64
+"""Requests of one user that may be unanswered; beyond it they are refused at once."""
 COMPUTE_THREADS = 2
 """Previews that may be drawn at once; more would only wait for each other's processor."""
 
@@ -72,6 +74,8 @@ class BackendSettings:
     rate_limit: float
     rate_burst: int
     max_upload_bytes: int
+    least_free_bytes: int = 0
+    """Below this much free space nothing new is taken."""
     superuser_email: str = ""
     """Who is made the first superuser, at a start without any."""
     mail: MailSettings | None = None
@@ -93,6 +97,7 @@ class Backend:
         self.settings = settings
         self.has_accounts = settings.has_accounts
         self.limiter = RateLimiter(settings.rate_limit, settings.rate_burst)
+        self.under_way = UnderWay(MOST_UNDER_WAY if settings.rate_limit > 0 else 0)
         self.pictures = PictureCache()
         self.engine: Engine
         """Set by the start."""
@@ -140,6 +145,7 @@ class Backend:
                 work_dir=self.settings.data_root / "work",
                 dask=self.settings.dask,
                 watch=self.settings.watch,
+                least_free_bytes=self.settings.least_free_bytes,
             ),
         )
         try:

@@ -15,6 +15,7 @@ from goodman_live.pipeline.products.atomic import sweep
 from goodman_live.server_extension.catalogue.models import LIVE_STATES, Frame, Job
 from goodman_live.server_extension.catalogue.queries import get_frame
 from goodman_live.server_extension.catalogue.viewer import LOCAL_OWNER
+from goodman_live.server_extension.disk import DiskGuard
 from goodman_live.server_extension.engine import jobs, requests, triggers
 from goodman_live.server_extension.engine.cluster import Cluster
 from goodman_live.server_extension.engine.desk import Desk
@@ -68,6 +69,8 @@ class EngineSettings:
     """Take new files in the raw roots by themselves."""
     polling: bool | None = None
     """Look at the raw roots from time to time instead of being told; None finds out."""
+    least_free_bytes: int = 0
+    """Below this much free space nothing new is taken; 0 only watches."""
     coalesce_s: float = 3.0
     """Quiet time after which a master is rebuilt with the frames that came since."""
 
@@ -104,7 +107,9 @@ class Engine:
         self.cluster = Cluster(profile or load_profile(settings.dask))
         self.events = EventStream(catalogue)
         self._desk = Desk(catalogue, self.events)
-        self.intake = Intake(self._desk, catalogue, settings, self._frame_taken)
+        written = (settings.product_root, settings.work_dir)
+        self.disk = DiskGuard(written, settings.least_free_bytes)
+        self.intake = Intake(self._desk, catalogue, settings, self._frame_taken, self.disk)
         self._runner = Runner(self._desk, self.cluster, settings.work_dir, self._job_done)
         self._dirty: dict[int, float] = {}
         self._groups: dict[str, int] = {}

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from goodman_live.server_extension.catalogue.database import Catalogue
     from goodman_live.server_extension.catalogue.models import Frame
+    from goodman_live.server_extension.disk import DiskGuard
     from goodman_live.server_extension.engine.desk import Desk
     from goodman_live.server_extension.intake.places import Stat
 
@@ -75,11 +76,19 @@ class Intake:
     ----------
     on_taken : callable
         Awaited for each raw frame that is new and complete in the catalogue.
+    disk : DiskGuard
+        Says whether there is room for what more frames would call for.
     """
 
     def __init__(
-        self, desk: Desk, catalogue: Catalogue, places: Places, on_taken: OnTaken
+        self,
+        desk: Desk,
+        catalogue: Catalogue,
+        places: Places,
+        on_taken: OnTaken,
+        disk: DiskGuard,
     ) -> None:
+        self._disk = disk
         self._desk = desk
         self._catalogue = catalogue
         self._roots = tuple(Path(root).absolute() for root in places.raw_roots)
@@ -125,9 +134,12 @@ class Intake:
         ------
         BadFrameError
             If it is outside the raw roots, not a raw frame, or gone.
+        DiskFullError
+            While there is no room for what it would call for.
         """
         path = path.absolute()  # noqa: ASYNC240 (no I/O but asking for the working folder)
         check_place(path, self._roots)
+        self._disk.must_have_room()
         task = self._busy.get(path)
         if task is None:
             task = asyncio.create_task(self._take(path), name=f"goodman-take-{path.name}")
@@ -176,6 +188,8 @@ class Intake:
 
         The frames are in the catalogue when this returns; their work goes on.
         """
+        if not self._disk.has_room():
+            return 0  # what came is found when there is room
         found = await asyncio.to_thread(self._unknown, folder)
         if len(found) > BACKLOG:
             await self._take_backlog(found)
@@ -198,6 +212,8 @@ class Intake:
         log.info("backlog.begun", files=len(found))
         odd: list[Path] = []
         for start in range(0, len(found), BATCH):
+            if not self._disk.has_room():
+                break
             paths = [path for path, _ in found[start : start + BATCH]]
             looks = await asyncio.gather(
                 *(self._in_pool(examine, path, self._roots, checksum=False) for path in paths),
@@ -289,9 +305,13 @@ class Intake:
             return found is None or arrivals.is_known(session, path, found)
 
     async def _rescan(self) -> None:
+        told = ""
         while True:
             try:
                 await self.scan()
+                if bool(self._disk.reason) != bool(told):
+                    told = self._disk.reason
+                    await self._desk.write(arrivals.record_disk, told)
                 await self._add_checksums()
             except Exception:
                 log.exception("rescan.failed")

@@ -18,6 +18,7 @@ from astropy.io import fits
 from goodman_live.server_extension.catalogue.database import Catalogue
 from goodman_live.server_extension.catalogue.migrate import migrate
 from goodman_live.server_extension.catalogue.models import Arrival, Frame
+from goodman_live.server_extension.disk import DiskGuard
 from goodman_live.server_extension.engine.desk import Desk
 from goodman_live.server_extension.engine.events import EventStream
 from goodman_live.server_extension.intake.intake import Intake
@@ -71,6 +72,7 @@ class Bench:
     raw: Path
     catalogue: Catalogue
     intake: Intake
+    disk: DiskGuard
     taken: list[tuple[int, bool]] = field(default_factory=list)
 
     def frames(self) -> list[Frame]:
@@ -101,8 +103,9 @@ async def intake(database_url: str, tmp_path: Path) -> AsyncIterator[Bench]:
     async def on_taken(frame: Frame, *, backlog: bool) -> None:
         taken.append((frame.id, backlog))
 
-    intake = Intake(desk, catalogue, Places((raw,), raw / "products"), on_taken)
-    yield Bench(raw, catalogue, intake, taken)
+    disk = DiskGuard((raw,), 0)
+    intake = Intake(desk, catalogue, Places((raw,), raw / "products"), on_taken, disk)
+    yield Bench(raw, catalogue, intake, disk, taken)
     await intake.stop()
     desk.close()
     catalogue.close()
