@@ -49,7 +49,7 @@ def run(path, out, masters=(None, None), settings=SETTINGS, **changes):
 
 def make_masters(chosen, folder, number=10):
     biases, lamps = [], []
-    peak = min(25000.0, 0.6 * chosen.readout.clip_adu)
+    peak = min(25000.0, 0.4 * chosen.readout.clip_adu)
     for i in range(number):
         biases.append(folder / f"bias{i}.fits")
         frames.bias(chosen, seed=500 + i).write(biases[-1])
