@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SEEING_ROWS = 6.0
 """Width of a point source before any is seen: 0.9 arcsec in unbinned rows."""
+WORST = 2.0
+"""Times that width to which seeing may widen point sources."""
 WIDTHS = (1.0, 2.2, 5.0)
 """Widths sought, relative to the point source: defocused and extended sources are wider."""
 WIDE = 3.0
@@ -31,8 +33,9 @@ WIDE = 3.0
 CAUTION = ((1.5, 1.5), (WIDE, 1.8))
 """Times the width of a point source, and the factor on the threshold of what is wider: dust and
 uneven light count more than photons there."""
-END_CAUTION = 1.8
-"""The same factor at the ends of the slit, where there is sky on one side alone."""
+END_CAUTION, END_WIDTHS = 1.8, 3.0
+"""The same factor at the ends of the slit, where there is sky on one side alone, and how many
+widths that reaches."""
 WIDEST_ROWS = 100.0
 """Widest source, unbinned rows FWHM (15 arcsec): wider light is sky to a long slit."""
 NARROWEST = 2.4
@@ -43,6 +46,8 @@ GATE = 0.9
 """Share of its threshold at which a narrow peak is looked at by a fit."""
 SHARP = 0.6
 """Significance at the width of a star over that at a larger one, from which there is a star."""
+EQUAL = 0.6
+"""Share of the highest summit from which another is followed if it is nearer."""
 DIP = 6.0
 """Standard deviations of a dip that divides one wide source into two."""
 DEEP = 0.04
@@ -212,7 +217,7 @@ def _caution(usable: NDArray[np.bool_], width: float, seeing: float) -> NDArray[
     out = np.full(usable.size, factor)
     lit = np.flatnonzero(usable)
     if lit.size:
-        near = int(np.ceil(1.5 * width))
+        near = int(np.ceil(END_WIDTHS * width))
         out[: lit[0] + near] = np.maximum(out[: lit[0] + near], END_CAUTION)
         out[max(lit[-1] + 1 - near, 0) :] = np.maximum(
             out[max(lit[-1] + 1 - near, 0) :], END_CAUTION
@@ -287,11 +292,21 @@ def _walk(
             near = score[i, low : max(int(np.ceil(guess + slack)) + 1, low)]
             if near.size < 3 or near.max() < 3.5:
                 continue
-            k = low + int(np.argmax(near))
+            k = low + _nearest_summit(near, guess - low)
             point = (float(middles[i]), _summit(score[i], k), float(score[i, k]))
             seen.append(point)
             points.append(point)
     return [p[0] for p in points], [p[1] for p in points], [p[2] for p in points]
+
+
+def _nearest_summit(score: NDArray[np.float64], guess: float) -> int:
+    """Return the summit nearest to a guess: of two equal stars one is followed, not either."""
+    inside = score[1:-1]
+    high = (inside >= score[:-2]) & (inside >= score[2:]) & (inside > EQUAL * score.max())
+    summits = np.flatnonzero(high) + 1
+    if summits.size == 0:
+        return int(np.argmax(score))
+    return int(summits[np.argmin(np.abs(summits - guess))])
 
 
 def _guess(
@@ -469,12 +484,17 @@ def _next(
         for centre, own in taken:
             near = int(np.ceil(0.8 * max(own, base)))
             score[max(round(centre) - near, 0) : round(centre) + near + 1] = 0
-        limit = data.piece.threshold * _caution(weight > 0, width, seeing)
+        limit = data.piece.threshold * _caution(weight > 0, width, _point_width(fit, seeing))
         k = int(np.argmax(score / limit))
         gate = limit[k] * (GATE if factor == 1 else 1.0)
         if score[k] > gate and (best is None or score[k] > 1.1 * best[2]):
             best = (_summit(score, k), width, float(score[k]), float(limit[k]))
     return best
+
+
+def _point_width(fit: ProfileFit | None, seeing: float) -> float:
+    """Return the width of a point source: the brightest source's where that may be one."""
+    return float(np.clip(fit.shapes[0].fwhm, seeing, WORST * seeing)) if fit else seeing
 
 
 def _twins(
@@ -538,7 +558,7 @@ def _stands(
     weight = np.where(np.isfinite(sigma), 1 / sigma**2, 0.0)
     model = known.model - known.background if known else np.zeros_like(data.profile)
     score = _score_at(data, weight, model, width)
-    limit = data.piece.threshold * _caution(weight > 0, width, seeing)
+    limit = data.piece.threshold * _caution(weight > 0, width, _point_width(known, seeing))
     near = slice(max(round(centre - width / 2), 0), max(round(centre + width / 2), 0) + 1)
     return bool(np.any(score[near] > limit[near]))
 

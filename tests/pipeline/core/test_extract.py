@@ -60,26 +60,51 @@ def test_faint_star_reaches_the_photon_limit(count):
 
 
 def test_blank_sky_has_no_target():
-    for seed in range(15):
+    for seed in range(10):
         with pytest.raises(NoTargetError, match="No target stands above the noise"):
             extract_targets(scene(seed).frame)
 
 
-@pytest.mark.parametrize("count", [12, pytest.param(FULL, marks=pytest.mark.slow)])
-def test_second_star_is_found_whatever_the_brightest(count):
-    """Seven standard deviations of a measurement that knows everything but the flux."""
-    probe = Star(190, 10.0)
-    sigma = ideal_sigma(scene(0, [Star(100, 50000.0), probe]), 1, probe) * GAIN
-    faint = 7 / np.sqrt((1 / sigma**2).sum())
-    found = 0
-    for seed in range(count):
-        truth = scene(seed, [Star(100, 50000.0), Star(190, faint)])
+def second_star(bright, fwhm, seeds, nx=800):
+    """Return how many realisations show a star of seven sigma, and its relative errors.
+
+    Seven standard deviations of a measurement that knows everything but the flux.
+    """
+    main, probe = Star(100, bright, fwhm=fwhm), Star(190, 10.0, fwhm=fwhm)
+    sigma = ideal_sigma(scene(0, [main, probe], nx=nx), 1, probe) * GAIN
+    probe.flux = 7 / np.sqrt((1 / sigma**2).sum())
+    found, errors = 0, []
+    for seed in seeds:
+        probe.row = 190 + (seed % 10) / 10
+        truth = scene(seed, [main, probe], nx=nx)
         targets = extract_targets(truth.frame).targets
         rows = np.array([t.quality["row_unbinned"] for t in targets])
-        both = np.array([truth.row_unbinned(100), truth.row_unbinned(190)])
-        found += np.any(np.abs(rows - both[1]) < 4)
-        assert np.all(np.abs(rows[:, None] - both).min(axis=1) < 6)
-    assert found >= (10 if count == 12 else 0.95 * count)
+        both = np.array([truth.row_unbinned(100), truth.row_unbinned(probe.row)])
+        assert np.all(np.abs(rows[:, None] - both).min(axis=1) < 6), "nothing else is found"
+        away = np.abs(rows - both[1])
+        if away.min() < 4:
+            spectrum = targets[int(away.argmin())].spectrum
+            flux = np.average(spectrum.flux, weights=spectrum.uncertainty**-2)
+            errors.append(flux / truth.fluxes[1].mean() - 1)
+            found += 1
+    return found, np.array(errors)
+
+
+@pytest.mark.parametrize(("bright", "fwhm"), [(50000.0, 3.0), (500.0, 5.0)])
+def test_second_star_is_found_whatever_the_brightest(bright, fwhm):
+    found, errors = second_star(bright, fwhm, range(6), nx=400)
+    assert found >= 5
+    assert abs(errors.mean()) < 0.25
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fwhm", [2.0, 3.0, 5.0])
+@pytest.mark.parametrize("bright", [200.0, 5000.0, 500000.0])
+def test_second_star_in_a_hundred_realisations(bright, fwhm):
+    found, errors = second_star(bright, fwhm, range(FULL))
+    assert found >= 0.95 * FULL
+    # one star in seven sigma scatters by 14 %; those that noise lifts are found more often
+    assert abs(errors.mean()) < 0.06
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.01, -0.02])
@@ -113,10 +138,10 @@ def test_close_neighbour_does_not_bias():
 
 
 @pytest.mark.parametrize("ratio", [1.0, 0.3])
-@pytest.mark.parametrize("apart", [1.5, 2.0])
-def test_stars_closer_than_two_widths_are_told_apart(apart, ratio):
-    first = Star(150, 3000.0, fwhm=4.5)
-    second = Star(150 + apart * 4.5, 3000.0 * ratio, fwhm=4.5)
+@pytest.mark.parametrize(("apart", "fwhm"), [(1.5, 3.0), (1.5, 4.5), (2.0, 4.5)])
+def test_stars_closer_than_two_widths_are_told_apart(apart, fwhm, ratio):
+    first = Star(150, 3000.0, fwhm=fwhm)
+    second = Star(150 + apart * fwhm, 3000.0 * ratio, fwhm=fwhm)
     truth = scene(4, [first, second])
     targets = sorted(extract_targets(truth.frame).targets, key=lambda t: t.quality["row_unbinned"])
     assert len(targets) == 2
@@ -125,6 +150,18 @@ def test_stars_closer_than_two_widths_are_told_apart(apart, ratio):
         assert target.quality["row_unbinned"] == pytest.approx(
             truth.row_unbinned(star.row), abs=0.5
         )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flux", [300.0, 30000.0])
+@pytest.mark.parametrize("ratio", [1.0, 0.3])
+def test_close_stars_are_told_apart_in_a_hundred_realisations(ratio, flux):
+    parted = 0
+    for seed in range(FULL):
+        row = 150 + (seed % 10) / 10
+        stars = [Star(row, flux), Star(row + 4.5, flux * ratio)]
+        parted += len(extract_targets(scene(seed, stars).frame).targets) == 2
+    assert parted >= 0.95 * FULL
 
 
 def test_one_wide_source_is_not_split():
