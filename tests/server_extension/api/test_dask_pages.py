@@ -1,5 +1,9 @@
 """The Dask dashboard through the service: staff see it, others do not, also not its streams."""
 
+import asyncio
+import json
+import re
+
 import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
@@ -47,25 +51,39 @@ def test_paths_do_not_lead_elsewhere(as_, path):
     assert "results" not in as_("super").get(f"api/dask/%2e%2e/{path}").text
 
 
-async def connect(service, name, *, origin):
+async def connect(service, name, *, origin, token="none"):  # noqa: S107 (Bokeh's, not a secret)
     url = f"{service.url.replace('http', 'ws', 1)}api/dask/status/ws"
     headers = {"Authorization": f"Token token-of-{name}"}
     if origin:
         headers["Origin"] = origin
     request = HTTPRequest(url, headers=headers, request_timeout=LIMIT_S)
-    return await websocket_connect(request, subprotocols=["bokeh", "no-token"])
+    return await websocket_connect(request, subprotocols=["bokeh", token])
+
+
+async def until_closed(far):
+    async with asyncio.timeout(LIMIT_S):
+        while await far.read_message() is not None:
+            pass
 
 
 def own(service):
     return service.url.partition("/services/")[0]
 
 
-async def test_a_stream_is_connected_for_staff(service, world):
-    far = await connect(service, "staff", origin=own(service))
+async def test_the_plots_of_a_page_are_fed_for_staff(service, as_):
+    page = as_("staff").get("api/dask/status").text
+    token = re.search(r'"token":"([\w.=-]+)"', page)[1]
+    far = await connect(service, "staff", origin=own(service), token=token)
     assert far.selected_subprotocol == "bokeh"
-    # Bokeh itself refuses a session that none of its pages began: it answers, and closes.
-    assert await far.read_message() is None
-    assert far.close_code is not None
+    told = await asyncio.wait_for(far.read_message(), LIMIT_S)
+    assert json.loads(told)["msgtype"] == "ACK"
+    far.close()
+    await until_closed(far)
+
+
+async def test_a_stream_without_a_page_is_ended_by_bokeh(service, world):
+    far = await connect(service, "staff", origin=own(service))
+    await until_closed(far)
 
 
 @pytest.mark.parametrize(

@@ -27,12 +27,17 @@ async def ask(url, context):
         return await client.get(url)
 
 
-async def test_one_machines_dashboard_asks_for_a_certificate(live):
+CHANGING = ("api/v1", "api/v1/retire_workers", "proxy/80/127.0.0.1/", "jupyter/")
+
+
+async def test_one_machines_dashboard_asks_for_a_certificate_and_shows_alone(live):
     shown = live.engine.cluster.dashboard()
     assert shown.url.startswith("https://127.0.0.1:")
     page = await ask(f"{shown.url}/status", shown.context)
     assert page.status_code == 200
     assert "Bokeh" in page.text
+    for path in CHANGING:
+        assert (await ask(f"{shown.url}/{path}", shown.context)).status_code == 404
     for stranger in (trusting(), client_context(Security.temporary())):
         with pytest.raises((httpx.TransportError, ssl.SSLError)):
             await ask(f"{shown.url}/status", stranger)
@@ -40,16 +45,9 @@ async def test_one_machines_dashboard_asks_for_a_certificate(live):
         await ask(f"{shown.url.replace('https', 'http')}/status", trusting())
 
 
-async def test_nothing_that_changes_the_cluster_is_served(live):
-    shown = live.engine.cluster.dashboard()
-    for path in ("api/v1", "api/v1/retire_workers", "proxy/80/127.0.0.1/", "jupyter/"):
-        assert (await ask(f"{shown.url}/{path}", shown.context)).status_code == 404
-
-
-async def test_a_cluster_without_certificates_shows_nothing(live):
-    scheduler = live.engine.cluster._local.scheduler
+def test_a_cluster_without_certificates_shows_nothing():
     with pytest.raises(SettingsError, match="TLS"):
-        DashboardServer(scheduler, Security(), "127.0.0.1")
+        DashboardServer(None, Security(), "127.0.0.1")
     with pytest.raises(NotFoundError):
         Cluster(DaskProfile(kind="local")).dashboard()
 
