@@ -46,3 +46,9 @@ class ReductionSettings(BaseModel):
     apply_flexure: bool = Field(
         default=False, description="Shift the wavelengths by what the sky lines measure."
     )
+    signal_to_noise_goal: float = Field(
+        50.0,
+        gt=0,
+        le=10_000,
+        description="Signal to noise per resolution element that repeated exposures should reach.",
+    )

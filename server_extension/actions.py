@@ -18,7 +18,9 @@ from goodman_live.server_extension.engine.blocks import (
     EXTRACT,
     FLAT,
     FLUX,
+    FLUX_STACK,
     REDUCE,
+    STACK,
     WAVELENGTH,
     Block,
     is_available,
@@ -200,6 +202,33 @@ class CalibrationsHandler(BlockHandler):
         """Combine the frames of the same configuration and night."""
         block = await self.backend.read(master_block, self.viewer, body)
         await self.submit(block, body, query.wait)
+
+
+class StackHandler(BlockHandler):
+    """Stacks."""
+
+    @operation(
+        id="api_files_spectrum_stack_create",
+        summary="Combine a spectrum with the exposures of its target before it",
+        tag="blocks",
+        query=WaitQuery,
+        body=BlockRun,
+        answer=JobModel,
+        status=202,
+        also=(201,),
+        errors=(404, 409, 422),
+        description="Exposures of one night and set-up. A flux-calibrated file stacks fluxes, any "
+        "other of the family spectra with wavelengths.",
+    )
+    async def post(self, query: WaitQuery, body: BlockRun) -> None:
+        """Combine repeated exposures."""
+        block = await self.backend.read(stack_block, self.viewer, body)
+        await self.submit(block, body, query.wait)
+
+
+def stack_block(session: Session, viewer: Viewer, choice: FileChoice) -> Block:
+    """Return the block that stacks spectra of the kind of a file."""
+    return FLUX_STACK if chosen(session, viewer, choice).data_type == FLUX.makes else STACK
 
 
 def master_block(session: Session, viewer: Viewer, choice: FileChoice) -> Block:

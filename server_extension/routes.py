@@ -84,6 +84,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/api/files/comments/", comments.CommentsHandler),
     Route("/api/files/reclassify/", reclassify.ReclassifyHandler),
     Route("/api/files/calibrations/", actions.CalibrationsHandler),
+    Route("/api/files/spectrum/stack/", actions.StackHandler),
     *(Route(path, handler) for path, handler in actions.HANDLERS.items()),
     Route("/api/jobs/", jobs.JobsHandler),
     Route("/api/jobs/{id}/", jobs.JobHandler),

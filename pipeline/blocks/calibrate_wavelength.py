@@ -257,6 +257,7 @@ def _numbers(
 ) -> dict[str, float | int | str | bool | None]:
     numbers = quality(axis)
     numbers["arcs"] = len(solved)
+    numbers["line_fwhm_px"] = _width(solved)
     numbers["tilt_px_per_px"] = solved[0].solution.tilt.slope
     numbers["bow_px_per_px2"] = solved[0].solution.tilt.bow
     numbers["flexure_px"] = None if flexure is None else flexure.shift_px
@@ -293,6 +294,7 @@ def _record(
         ("GSP_WDBE", axis.dispersion.dbeta_deg, "fitted error of the camera angle, deg"),
         ("GSP_WTLT", solved[0].solution.tilt.slope, "tilt of the lines, px/px"),
         ("GSP_WBOW", solved[0].solution.tilt.bow, "bow of the lines, px/px^2"),
+        ("GSP_LFWH", _width(solved), "FWHM of the arc lines, px"),
         ("GSP_LAMP", solved[0].path.name, "calibrated lamp"),
         ("GSP_LMPS", "+".join(axis.lamps), "lamps of the solution"),
         ("GSP_VFRM", "topocentric", "frame of the wavelengths"),

@@ -68,6 +68,12 @@ def flux_key(info: FrameInfo) -> tuple[object, ...]:
     return (info.camera, info.grating, info.filter.upper(), info.filter2.upper(), *angles)
 
 
+def stack_key(info: FrameInfo) -> tuple[object, ...]:
+    """Return what must be equal among repeated exposures of one target in one set-up and night."""
+    words = "".join(info.object_name.casefold().split())
+    return (*flux_key(info), _slit_key(info), _binning(info), words, info.night)
+
+
 def _angle(degrees: float) -> float | None:
     return None if isnan(degrees) else round(degrees, 2)
 

@@ -58,14 +58,18 @@ FLUX = Block(
 ASTROMETRY = Block(
     "solve_astrometry", f"{_PACKAGE}.solve_astrometry", "solve_astrometry", 2, 2, "reduced"
 )
+STACK = Block("stack", f"{_PACKAGE}.stack", "stack", 4, 4, "exposures")
+FLUX_STACK = Block("stack_flux", f"{_PACKAGE}.stack", "stack", 5, 5, "exposures")
+STACKS = (STACK, FLUX_STACK)
+"""Blocks that combine spectra of several exposures."""
 
 BLOCKS = {
     block.name: block
-    for block in (BIAS, FLAT, REDUCE, EXTRACT, WAVELENGTH, SENSITIVITY, FLUX, ASTROMETRY)
+    for block in (BIAS, FLAT, REDUCE, EXTRACT, WAVELENGTH, SENSITIVITY, FLUX, ASTROMETRY, *STACKS)
 }
 """Every block by name."""
 
-MANY = frozenset({"raws", "arcs", "spectra"})
+MANY = frozenset({"raws", "arcs", "spectra", "exposures"})
 """Roles that take a sequence of paths; the others take one, or None."""
 
 SHAPING: dict[str, frozenset[str]] = {
@@ -76,8 +80,13 @@ SHAPING: dict[str, frozenset[str]] = {
     WAVELENGTH.name: frozenset({"linear_output", "apply_flexure"}),
     SENSITIVITY.name: frozenset(),
     FLUX.name: frozenset({"linear_output", "telluric_correction"}),
+    STACK.name: frozenset({"signal_to_noise_goal"}),
+    FLUX_STACK.name: frozenset({"signal_to_noise_goal"}),
 }
 """Settings that change what a block makes; a change of others makes no new version."""
+
+STACK_ROLE = "stack"
+"""Role of what these make: it stands beside the spectrum of its newest exposure."""
 
 MASTERS = frozenset({BIAS.name, FLAT.name})
 """Blocks that combine many raw frames."""

@@ -13,7 +13,7 @@ from goodman_live.pipeline.products.fits import read_header
 from goodman_live.server_extension.catalogue.facts import copy_facts
 from goodman_live.server_extension.catalogue.models import Frame, HeaderCards, Job, ProductInput
 from goodman_live.server_extension.engine import jobs, latency
-from goodman_live.server_extension.engine.blocks import BLOCKS, MASTERS
+from goodman_live.server_extension.engine.blocks import BLOCKS, MASTERS, STACK_ROLE, STACKS
 from goodman_live.server_extension.engine.drafts import next_version
 from goodman_live.server_extension.engine.events import frame_event
 
@@ -193,12 +193,16 @@ def _rivals(job: Job, made: list[Frame]) -> list[ColumnElement[bool]]:
     if job.block in MASTERS:
         same_group = select(Job.id).where(Job.group == job.group)
         where += [Frame.job_id.in_(same_group), Frame.data_type == 1]
+    elif job.block in {block.name for block in STACKS}:
+        same_group = select(Job.id).where(Job.group == job.group)
+        where += [Frame.job_id.in_(same_group), Frame.role == STACK_ROLE]
     elif job.block in {"reduce", "extract"}:
         where += [Frame.original_id == first.original_id, _replaced_by(first, made)]
     else:
         where += [
             Frame.original_id == first.original_id,
             Frame.data_type == first.data_type,
+            Frame.role != STACK_ROLE,  # it is made again when this has replaced its input
             Frame.target.is_(None) if first.target is None else Frame.target == first.target,
         ]
     return where
@@ -237,7 +241,7 @@ def discard(report: dict[str, Any]) -> None:
 
 def is_replaced(session: Session, job: Job) -> bool:
     """Tell whether another run of the same block took the place of what a job made."""
-    made = [frame for frame in jobs.products_of(session, job) if not frame.role]
+    made = [frame for frame in jobs.products_of(session, job) if frame.role in {"", STACK_ROLE}]
     if not made or all(frame.is_current for frame in made):
         return False
     rivals = (*_rivals(job, made), _same_step(made[0]), Frame.block == job.block)

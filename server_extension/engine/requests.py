@@ -15,13 +15,14 @@ from goodman_live.server_extension.catalogue.errors import (
 )
 from goodman_live.server_extension.catalogue.models import LIVE_STATES, Frame, Job
 from goodman_live.server_extension.catalogue.permission import may_change, visible_to
-from goodman_live.server_extension.engine import drafts, fluxes, jobs, products
+from goodman_live.server_extension.engine import drafts, fluxes, jobs, products, stacks
 from goodman_live.server_extension.engine.blocks import (
     BLOCKS,
     EXTRACT,
     FLUX,
     MASTERS,
     REDUCE,
+    STACKS,
     WAVELENGTH,
     Block,
     is_available,
@@ -129,14 +130,17 @@ def _draft(
         raise SettingsError(f"Block '{block.name}' takes no apertures.", field="apertures")
     if block.name in MASTERS:
         return drafts.draft_master(session, frame, overrides)
-    if block is REDUCE:
-        return drafts.draft_reduce(session, frame, overrides)
     if block is EXTRACT:
         return drafts.draft_extract(session, frame, overrides, apertures)
-    if block is WAVELENGTH:
-        return drafts.draft_wavelength(session, frame, overrides)
-    if block is FLUX:
-        return fluxes.draft_flux(session, frame, overrides)
+    if block in STACKS:
+        return stacks.draft_stack(session, block, frame, overrides)
+    draft = {
+        REDUCE: drafts.draft_reduce,
+        WAVELENGTH: drafts.draft_wavelength,
+        FLUX: fluxes.draft_flux,
+    }.get(block)
+    if draft is not None:
+        return draft(session, frame, overrides)
     return drafts.draft_other(session, block, frame, overrides)
 
 

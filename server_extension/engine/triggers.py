@@ -40,6 +40,7 @@ from goodman_live.server_extension.engine.fluxes import (
 )
 from goodman_live.server_extension.engine.priority import newest_night, priority_of
 from goodman_live.server_extension.engine.remembered import remembered
+from goodman_live.server_extension.engine.stacks import draft_stacks, grown_by
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,6 +128,8 @@ def _plan_wavelengths(session: Session, raw: Frame, root: Path, reduced: Draft) 
     if busy is not None:
         return busy
     _plan_flux(session, raw, root)
+    for stack in draft_stacks(session, raw):
+        _ensure(session, stack, raw, root)
     done = _done(reduced)
     if any(draft.provisional for draft in drafts) and not done.provisional:
         arcs = [arc for draft in drafts for arc in draft.inputs["arcs"]]
@@ -275,9 +278,11 @@ def master_is_due(session: Session, raw: Frame) -> bool:
 
 
 def touched_by(session: Session, made: Frame) -> list[int]:
-    """Return the raw frames whose plan a new master or a new reduced arc may change."""
+    """Return the raw frames whose plan a new master, reduced arc or spectrum may change."""
     if made.role == ROLE:
         return served_by(session, made)
+    if made.data_type >= products.EXTRACTED:
+        return grown_by(session, made)
     if made.data_type == 1:
         kinds = ["flat", *REDUCED] if made.kind == Kind.BIAS else ["spectrum", "image"]
     elif made.data_type == 2 and made.kind == Kind.ARC:

@@ -36,6 +36,7 @@ BLOCKS = {
     "wavelength": "api/files/spectrum/calibrate/wavelength/",
     "flux": "api/files/spectrum/calibrate/flux/",
     "astrometry": "api/files/image/astrometry/",
+    "stack": "api/files/spectrum/stack/",
 }
 """Address of each block that a reader can run on a file."""
 

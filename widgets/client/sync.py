@@ -174,6 +174,10 @@ class Client:
         """Run the wavelength calibration, or with `flux` the flux calibration; see `run_block`."""
         return self.run_block("flux" if flux else "wavelength", file_id, **options)
 
+    def stack(self, file_id: int, **options: Any) -> Job:
+        """Combine a spectrum with the exposures of its target before it; see `run_block`."""
+        return self.run_block("stack", file_id, **options)
+
     def run_block(
         self,
         block: str,

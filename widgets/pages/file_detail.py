@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import ipywidgets as w
 
+from goodman_live.widgets.client.core import BLOCKS
 from goodman_live.widgets.client.errors import ClientError, NotFoundError, NotSignedInError
 from goodman_live.widgets.client.records import JOB_RUNNING
 from goodman_live.widgets.components.parts import Actions, Comments, Head, HeaderTable
@@ -221,7 +222,7 @@ class FileDetail:
             return
         if key == "delete":
             self._tasks.also("delete", self._delete(int(file_id)))
-        elif key in {"reduce", "extract", "wavelength"}:
+        elif key in BLOCKS:
             self._tasks.also(str(key), self._run(str(key), int(file_id)))
 
     async def _run(self, block: str, file_id: int) -> None:

@@ -29,6 +29,7 @@ LABELS = {
     "linear_output": "Linear wavelength axis",
     "telluric_correction": "Telluric correction",
     "apply_flexure": "Correct flexure",
+    "signal_to_noise_goal": "Signal to noise of a stack",
 }
 CHOICES = {
     "default": "Default: by camera and binning",

@@ -19,6 +19,8 @@ _STATES = {
     "done": ("done", "good"),
     "failed": ("failed", "bad"),
 }
+STACK = "stack"
+"""Role of what combines several exposures: a result of its own, after the single one."""
 _GRADES = {"A": "good", "B": "good", "C": "warn", "D": "bad"}
 _STAGES = {
     "shutter": "shutter closed",
@@ -37,6 +39,11 @@ _BLOCKS = {
     "wavelength": "Calibrate wavelength",
     "calibrate_wavelength": "Calibrate wavelength",
     "flux": "Calibrate flux",
+    "calibrate_flux": "Calibrate flux",
+    "build_sensitivity": "Sensitivity function",
+    "solve_astrometry": "Solve astrometry",
+    "stack": "Stack exposures",
+    "stack_flux": "Stack exposures",
     "master_bias": "Master bias",
     "master_flat": "Master flat",
     "build_master_bias": "Master bias",
@@ -59,7 +66,7 @@ def row(file: File) -> dict[str, Any]:
 
 def is_aside(file: File) -> bool:
     """Tell whether a product lies beside a step (a map of cosmic rays) and is not its result."""
-    return bool(file.get("role")) or file["file_name"].startswith("crmask_")
+    return file.get("role", "") not in {"", STACK} or file["file_name"].startswith("crmask_")
 
 
 def is_main(file: File) -> bool:
@@ -67,12 +74,13 @@ def is_main(file: File) -> bool:
     return bool(file.get("is_current", True)) and not is_aside(file)
 
 
-def tab_order(file: File) -> tuple[bool, bool, int, int, int]:
+def tab_order(file: File) -> tuple[bool, bool, int, bool, int, int]:
     """Return the key by which tabs are sorted: current first, newest step first."""
     return (
         not file.get("is_current", True),
         is_aside(file),
         -int(file["data_type"]),
+        file.get("role") == STACK,
         file.get("target") or 0,
         -file["id"],
     )
@@ -84,6 +92,10 @@ def tab(file: File, siblings: Sequence[File]) -> dict[str, Any]:
     if is_aside(file):
         role = file.get("role") or "mask"
         label = "Cosmic rays" if role == "mask" else f"{label} · {role}"
+    if file.get("role") == STACK:
+        label = f"Stack of {(file.get('quality') or {}).get('exposures', 'several')}"
+        if file["data_type"] == DataType.FLUX:
+            label += " · flux"
     target = file.get("target")
     several = any((one.get("target") or 1) > 1 for one in siblings)
     if target and several:
@@ -151,6 +163,12 @@ def quality(file: File) -> dict[str, Any] | None:
     elif "snr_median" in numbers:
         value = f"S/N {numbers['snr_median']:.3g}"
         tone = "good" if numbers["snr_median"] >= 3 else "warn"
+    elif "snr_resolution" in numbers:
+        value = f"S/N {numbers['snr_resolution']:.3g} per resolution element"
+        more_needed = numbers.get("exposures_to_goal")
+        if more_needed:
+            value += f"; {more_needed} more for {numbers.get('snr_goal', 0):g}"
+        tone = "good" if more_needed == 0 else "plain"
     elif "cosmic_rays" in numbers:
         value = f"{numbers['cosmic_rays']} cosmic rays"
     return {"name": "Quality", "value": value, "more": more, "tone": tone}
@@ -221,8 +239,14 @@ def _block_action(file: File) -> Iterable[dict[str, Any]]:
         if kind in {"arc", "focus"}:
             reason = "An arc is extracted along the trace of each target that it calibrates."
         yield {"key": "extract", "label": "Extract target", "main": True, "reason": reason}
+    elif step == DataType.REDUCED:
+        yield {"key": "astrometry", "label": "Solve astrometry", "main": True, "reason": ""}
     elif step == DataType.EXTRACTED:
         yield {"key": "wavelength", "label": "Calibrate wavelength", "main": True, "reason": ""}
+    elif step in {DataType.WAVELENGTH, DataType.FLUX} and not file.get("role"):
+        if step == DataType.WAVELENGTH:
+            yield {"key": "flux", "label": "Calibrate flux", "main": True, "reason": ""}
+        yield {"key": "stack", "label": "Stack exposures", "reason": ""}
 
 
 def cards(header: Sequence[HeaderCard]) -> list[dict[str, str]]:

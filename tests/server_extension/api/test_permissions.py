@@ -137,6 +137,7 @@ BLOCKS = {
     "api_files_spectrum_calibrate_wavelength_create": "api/files/spectrum/calibrate/wavelength/",
     "api_files_spectrum_calibrate_flux_create": "api/files/spectrum/calibrate/flux/",
     "api_files_image_astrometry_create": "api/files/image/astrometry/",
+    "api_files_spectrum_stack_create": "api/files/spectrum/stack/",
 }
 # Only the blocks of this installation have routes.
 ROWS |= {

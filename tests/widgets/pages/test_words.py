@@ -56,6 +56,20 @@ def test_targets_are_named_only_where_there_are_several():
     ]
 
 
+def test_a_stack_stands_after_the_single_spectrum_of_its_step():
+    family = [
+        make_file(1, data_type="0"),
+        make_file(2, data_type="4"),
+        make_file(3, data_type="4", role="stack", quality={"exposures": 3}),
+    ]
+    ordered = sorted(family, key=words.tab_order)
+    labels = [words.tab(one, ordered)["label"] for one in ordered if words.is_main(one)]
+    assert labels == ["Wavelength calibrated", "Stack of 3", "Raw"]
+    numbers = {"snr_resolution": 31.6, "exposures_to_goal": 5, "snr_goal": 50.0}
+    stacked = make_file(3, data_type="4", role="stack", quality=numbers)
+    assert words.quality(stacked)["value"] == "S/N 31.6 per resolution element; 5 more for 50"
+
+
 @pytest.mark.parametrize(
     ("changes", "key", "possible"),
     [
