@@ -47,6 +47,10 @@ INSTRUMENT = "instrument"
 """Name of the Hub's service whose token may add files and do nothing else."""
 INSTRUMENT_TOKEN_FILE = "GOODMAN_INSTRUMENT_TOKEN_FILE"  # noqa: S105 (a variable's name)
 """Names the file that holds the instrument's token; without it there is none."""
+MONITOR = "monitor"
+"""Name of the Hub's service whose token may read metrics and health, and nothing else."""
+MONITOR_TOKEN_FILE = "GOODMAN_MONITOR_TOKEN_FILE"  # noqa: S105 (a variable's name)
+"""Names the file that holds the token of monitoring; without it there is none."""
 SHORTEST_TOKEN = 32
 
 SERVICE_SCOPES = ["read:users:name", "read:users:groups"]
@@ -228,24 +232,28 @@ def _mail(at: Ports, host: str, environ: Mapping[str, str]) -> dict[str, str]:
     return {"GOODMAN_PUBLIC_URL": host or f"http://127.0.0.1:{at.public}", **told}
 
 
-def _instrument(environ: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return the service whose token the instrument sends its frames with, if it has one."""
-    path = environ.get(INSTRUMENT_TOKEN_FILE, "")
-    if not path:
-        return []
+def _token_services(environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the Hub's services that are a token and nothing more, where the token is given."""
+    found = []
+    for name, variable in ((INSTRUMENT, INSTRUMENT_TOKEN_FILE), (MONITOR, MONITOR_TOKEN_FILE)):
+        if path := environ.get(variable, ""):
+            found.append({"name": name, "api_token": _token(path, variable), "display": False})
+    return found
+
+
+def _token(path: str, variable: str) -> str:
+    what = variable.removeprefix("GOODMAN_").removesuffix("_TOKEN_FILE").lower()
     try:
         token = Path(path).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise WiringError(
-            f"The instrument's token cannot be read: {error}.", field=INSTRUMENT_TOKEN_FILE
-        ) from None
+        raise WiringError(f"The {what}'s token cannot be read: {error}.", field=variable) from None
     if len(token) < SHORTEST_TOKEN:
         raise WiringError(
-            f"The instrument's token has fewer than {SHORTEST_TOKEN} characters.",
+            f"The {what}'s token has fewer than {SHORTEST_TOKEN} characters.",
             remedy="Make one with: openssl rand -hex 32.",
-            field=INSTRUMENT_TOKEN_FILE,
+            field=variable,
         )
-    return [{"name": INSTRUMENT, "api_token": token, "display": False}]
+    return token
 
 
 def _services(c: Any, at: Ports, host: str, environ: Mapping[str, str]) -> None:
@@ -260,7 +268,7 @@ def _services(c: Any, at: Ports, host: str, environ: Mapping[str, str]) -> None:
         **threads,
         **marks,
     }
-    instrument = _instrument(environ)
+    tokens = _token_services(environ)
     c.JupyterHub.services = [
         {
             "name": SERVICE,
@@ -287,7 +295,7 @@ def _services(c: Any, at: Ports, host: str, environ: Mapping[str, str]) -> None:
                 ),
             ],
         },
-        *instrument,
+        *tokens,
     ]
     c.JupyterHub.load_roles = [
         {"name": "user", "scopes": USER_SCOPES},
@@ -302,10 +310,12 @@ def _services(c: Any, at: Ports, host: str, environ: Mapping[str, str]) -> None:
             "services": ["culler"],
         },
     ]
-    if instrument:
-        # The service itself lets it add files and do nothing else.
+    for one in tokens:
+        # What more they may do there, the service itself decides by their names.
         scopes = [f"access:services!service={SERVICE}"]
-        role = {"name": INSTRUMENT, "scopes": scopes, "services": [INSTRUMENT]}
+        if one["name"] == MONITOR:
+            scopes.append("read:metrics")
+        role = {"name": one["name"], "scopes": scopes, "services": [one["name"]]}
         c.JupyterHub.load_roles.append(role)
 
 

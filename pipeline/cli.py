@@ -29,6 +29,10 @@ COMMANDS = {
         "goodman_live.pipeline.stars_command",
         "Index a table of reference stars for astrometry.",
     ),
+    "intake": (
+        "goodman_live.server_extension.intake_command",
+        "Take a whole archive of raw frames into the catalogue.",
+    ),
     "replay": (
         "goodman_live.server_extension.replay_command",
         "Send a night through a watch folder, faster than it was.",
@@ -40,6 +44,10 @@ COMMANDS = {
     "restore": (
         "goodman_live.hub.operate.commands",
         "Restore a backup into an empty place, and bring it up to date.",
+    ),
+    "doctor": (
+        "goodman_live.hub.operate.commands",
+        "Examine an installation, and say how to mend what is wrong.",
     ),
     "files": ("goodman_live.widgets.client.commands", "List files of the service."),
     "get": ("goodman_live.widgets.client.commands", "Download files of the service."),

@@ -5,6 +5,7 @@ They read `GOODMAN_DATA` and `GOODMAN_DATABASE` as the Hub does.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -12,6 +13,8 @@ import click
 from goodman_live.hub.accounts.database import data_root, database_url
 from goodman_live.hub.operate.backup import Outcome, Source, back_up
 from goodman_live.hub.operate.backup import restore as restore_backup
+from goodman_live.hub.operate.doctor import examine
+from goodman_live.hub.operate.findings import Level
 from goodman_live.pipeline.core.errors import GoodmanError
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -46,6 +49,25 @@ def restore(folder: Path) -> None:
     except (GoodmanError, OSError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Restored {_told(done)}; every checksum agrees.")
+
+
+MARKS = {Level.OK: "ok     ", Level.WARNING: "WARNING", Level.ERROR: "ERROR  "}
+
+
+@click.command(short_help="Examine an installation, and say how to mend what is wrong.")
+def doctor() -> None:
+    """Examine accounts, permissions, proxy, database, Dask, mail, disk and clock.
+
+    Run it with the Hub's account and environment. The exit code is 1 if anything is wrong.
+    """
+    worst = Level.OK
+    for finding in examine(os.environ):
+        click.echo(f"{MARKS[finding.level]} {finding.area:12} {finding.what}")
+        if finding.mend:
+            click.echo(f"{'':20} -> {finding.mend}")
+        worst = Level.ERROR if Level.ERROR in (worst, finding.level) else finding.level
+    if worst is Level.ERROR:
+        raise SystemExit(1)
 
 
 def _told(done: Outcome) -> str:
