@@ -95,7 +95,7 @@ class DaskHandler(_DaskHandler):
         )
 
 
-class DaskSocketHandler(WebSocketHandler, _DaskHandler):  # type: ignore[misc]
+class DaskSocketHandler(WebSocketHandler, _DaskHandler):
     """The stream of one plot."""
 
     _far: Any = None
@@ -124,7 +124,7 @@ class DaskSocketHandler(WebSocketHandler, _DaskHandler):  # type: ignore[misc]
             raise DashboardAwayError("The dashboard does not answer.") from error
         await WebSocketHandler.get(self, path)
 
-    def check_origin(self, origin: str) -> bool:
+    def check_origin(self, origin: str) -> bool:  # type: ignore[override]
         """Tell whether a page of this very host asks; tornado's own answer differs by version."""
         return urlsplit(origin).netloc.lower() == self.request.host.lower()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +25,7 @@ from goodman_live.server_extension.intake.places import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from goodman_live.server_extension.catalogue.database import Catalogue
     from goodman_live.server_extension.catalogue.models import Frame
@@ -42,6 +43,8 @@ BATCH = 50
 """Files of a backlog in one transaction."""
 RESCAN_S = 30.0
 """How often the folders are walked, for what a watch can miss."""
+RESCAN_SHARE = 20.0
+"""So many times as long as a walk took is waited at least until the next."""
 POLL_MS = 300
 """How often a network file system is looked at."""
 
@@ -208,8 +211,25 @@ class Intake:
             if known.get(str(path)) != (stat.size, stat.mtime_ns) and path not in self._busy
         ]
 
+    async def list_all(self, folder: Path, tell: Callable[[int, int], None]) -> int:
+        """Put what is new or changed below a folder into the catalogue; return how many.
+
+        Checksums follow, from whoever watches. `tell` hears how many are done, of how many.
+        """
+        found = await asyncio.to_thread(self._unknown, folder)
+        await self._list(found, tell)
+        return len(found)
+
     async def _take_backlog(self, found: list[tuple[Path, Stat]]) -> None:
         log.info("backlog.begun", files=len(found))
+        await self._list(found)
+        await self._add_checksums()
+
+    async def _list(
+        self,
+        found: list[tuple[Path, Stat]],
+        tell: Callable[[int, int], None] = lambda _done, _all: None,
+    ) -> None:
         odd: list[Path] = []
         for start in range(0, len(found), BATCH):
             if not self._disk.has_room():
@@ -222,9 +242,9 @@ class Intake:
             good = [seen for seen in looks if isinstance(seen, Seen)]
             odd += [p for p, seen in zip(paths, looks, strict=True) if not isinstance(seen, Seen)]
             await self._desk.write(arrivals.record_batch, good)
+            tell(start + len(paths), len(found))
         # What is not whole or not a frame gets the patience and the reasons of single files.
         await asyncio.gather(*(self._try(path) for path in odd))
-        await self._add_checksums()
 
     async def _add_checksums(self) -> None:
         waiting = await self._desk.write(arrivals.without_checksum)
@@ -307,6 +327,7 @@ class Intake:
     async def _rescan(self) -> None:
         told = ""
         while True:
+            began = time.monotonic()
             try:
                 await self.scan()
                 if bool(self._disk.reason) != bool(told):
@@ -315,6 +336,8 @@ class Intake:
                 await self._add_checksums()
             except Exception:
                 log.exception("rescan.failed")
+            # A large archive is not walked all the time.
+            pause = max(RESCAN_S, RESCAN_SHARE * (time.monotonic() - began))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), RESCAN_S)
+                await asyncio.wait_for(self._stop.wait(), pause)
                 return

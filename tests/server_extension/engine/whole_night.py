@@ -69,7 +69,7 @@ class Night:
                 stdout=sink,
                 stderr=sink,
                 start_new_session=True,
-                env={**os.environ, "PYTHONPATH": str(HERE)},
+                env={**os.environ, "PYTHONPATH": f"{HERE}:{os.environ.get('PYTHONPATH', '')}"},
             )
 
     def workers(self) -> list[psutil.Process]:
