@@ -33,10 +33,6 @@ COMMANDS = {
         "goodman_live.server_extension.intake_command",
         "Take a whole archive of raw frames into the catalogue.",
     ),
-    "intake": (
-        "goodman_live.server_extension.intake_command",
-        "Take a whole archive of raw frames into the catalogue.",
-    ),
     "replay": (
         "goodman_live.server_extension.replay_command",
         "Send a night through a watch folder, faster than it was.",
