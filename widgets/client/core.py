@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 UPLOAD_PATIENCE_S = 180.0
 """The service answers an upload when the file is in the catalogue."""
+WATCH_S = 0.5
+"""Between two looks at a job."""
 DIAGNOSTICS_PATIENCE_S = 120.0
 """A step is done once more for them."""
 BLOCKS = {
@@ -319,6 +321,14 @@ class AsyncClient(PeopleMethods):
         """Cancel a job that has not ended."""
         body = {"action": "cancel"}
         return cast("Job", await self.transport.json("POST", f"api/jobs/{job_id}/", body=body))
+
+    async def watch(self, job: Job) -> AsyncIterator[Job]:
+        """Yield a job now and as it goes on, until it has ended."""
+        yield job
+        while job["status"] in JOB_RUNNING:
+            await asyncio.sleep(WATCH_S)
+            job = await self.job(job["id"])
+            yield job
 
     async def wait(
         self,

@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 
 @cache
-def script(name: str) -> str:
-    """Return the module of a component: the shared helpers, then its own file."""
+def script(*names: str) -> str:
+    """Return the module of a component: the shared helpers, then the files named."""
     folder = files("goodman_live.widgets.components") / "static"
-    return (folder / "dom.js").read_text() + (folder / f"{name}.js").read_text()
+    return "".join((folder / f"{name}.js").read_text() for name in ("dom", *names))
 
 
 class Component(anywidget.AnyWidget):
     """A piece of a page that draws itself in the browser and tells what the reader does."""
 
     def __init__(self, **traits: Any) -> None:
-        self._handlers: dict[str, Callable[[Any], None]] = {}
+        self._handlers: dict[str, Callable[[Any], object]] = {}
         super().__init__(**traits)
         self.on_msg(self._dispatch)
 
-    def when(self, what: str, handler: Callable[[Any], None]) -> None:
+    def when(self, what: str, handler: Callable[[Any], object]) -> None:
         """Call `handler` with the value of each message `what` from the browser."""
         self._handlers[what] = handler
 
