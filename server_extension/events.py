@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import Field
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 LARGEST_ID = 2**63 - 1
 BEAT_EVERY = 5
 """A comment keeps proxies from closing a silent stream: one in this many quiet looks."""
+ASK_AGAIN_S = 5.0
+"""How often the Hub is asked whether the token or session of a stream is still good."""
 RETRY_MS = 2000
 """How long a browser waits before it comes back."""
 
@@ -100,7 +103,12 @@ class EventsHandler(ApiHandler):
         try:
             self.write(f"retry: {RETRY_MS}\n\n")
             await self.flush()
+            asked = time.monotonic()
             async for event in stream:
+                if time.monotonic() - asked > ASK_AGAIN_S:
+                    asked = time.monotonic()
+                    if not await self.is_still_signed_in():
+                        break
                 if event is not None:
                     self.write(as_text(event))
                     await self.flush()

@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 from http import HTTPStatus
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
@@ -81,6 +82,8 @@ class ApiHandler(JupyterHandler):
     lacks_xsrf = False
     """A cookie came without the proof that our own page sent it."""
     _identifying = False
+    _counted_as = ""
+    """Caller under whose name this request is counted as under way."""
     _held: list[tuple[int, str]] | None = None
     """The answer, while it must be kept before it is sent."""
 
@@ -168,6 +171,30 @@ class ApiHandler(JupyterHandler):
         wait_s = self.backend.limiter.wait(name)
         if wait_s:
             raise TooManyRequestsError(wait_s)
+        if not self.backend.under_way.enter(name):
+            raise TooManyRequestsError(1)
+        self._counted_as = name
+
+    def on_finish(self) -> None:
+        """Count the request out."""
+        if self._counted_as:
+            self.backend.under_way.leave(self._counted_as)
+            self._counted_as = ""
+        super().on_finish()
+
+    async def is_still_signed_in(self) -> bool:
+        """Ask again who this is: an answer without an end must not outlive its token or session.
+
+        A Hub that is away leaves things as they were.
+        """
+        for kept in ("_cached_hub_user", "_jupyterhub_user"):
+            self.__dict__.pop(kept, None)
+        try:
+            found = self.identity_provider.get_user(self)
+            user = await found if isawaitable(found) else found
+        except HTTPError as error:
+            return error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+        return user is not None
 
     def check_xsrf_cookie(self) -> None:
         """Check only once the identity is being asked for: tornado's own call comes too early.

@@ -1,10 +1,10 @@
-"""How often one caller may ask: a token bucket each, in memory."""
+"""How often one caller may ask, and how much at once: a bucket and a count each, in memory."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,3 +57,33 @@ class RateLimiter:
             bucket.level -= cost
             return 0
         return max(1, math.ceil((cost - bucket.level) / self.rate))
+
+
+class UnderWay:
+    """Count the requests of each caller that have no answer yet.
+
+    However fast they are sent, those of one caller fill only so much of the queue in which the
+    others' stand too.
+
+    Parameters
+    ----------
+    most : int
+        Requests of one caller that may be under way; 0 or less for any number.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._counts: Counter[str] = Counter()
+
+    def enter(self, caller: str) -> bool:
+        """Count a request in; False, and not counted, if there are too many."""
+        if 0 < self.most <= self._counts[caller]:
+            return False
+        self._counts[caller] += 1
+        return True
+
+    def leave(self, caller: str) -> None:
+        """Count a request out that `enter` counted in."""
+        self._counts[caller] -= 1
+        if self._counts[caller] <= 0:
+            del self._counts[caller]

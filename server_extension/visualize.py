@@ -28,6 +28,7 @@ from goodman_live.server_extension.render.spectrum import Curve, spectrum_json, 
 from goodman_live.server_extension.selection import FileChoice, chosen
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from sqlalchemy.orm import Session
@@ -65,6 +66,8 @@ class Source:
     """What it is beside its data type, such as a sensitivity function."""
     normalized: bool = False
     """True for a flat whose values are relative."""
+    modified: datetime | None = None
+    """When anything of it changed last; told to the reader, and no part of the picture."""
 
     @property
     def is_curve(self) -> bool:
@@ -90,6 +93,8 @@ class VisualizeHandler(ApiHandler):
         choices = Choices.model_validate(query.model_dump(include=set(Choices.model_fields)))
         key = key_of(source, choices)
         self.set_header("Etag", f'"{key}"')
+        if source.modified is not None:
+            self.set_header("Last-Modified", source.modified)
         if self.check_etag_header():
             self.set_status(304)
             self.finish()
@@ -127,6 +132,7 @@ def source_of(session: Session, viewer: Viewer, choice: VisualizeQuery) -> Sourc
         ),
         role=frame.role,
         normalized=bool(frame.normalized),
+        modified=frame.last_modified,
     )
 
 

@@ -36,7 +36,9 @@ REPEATABLE = frozenset({"GET", "PUT", "POST"})
 """What may be sent again: see `Transport`."""
 
 _BUSY = frozenset({429, 502, 503, 504})
-_TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+_TIMEOUT = httpx.Timeout(30.0, connect=5.0, pool=None)
+_LIMITS = httpx.Limits(max_connections=32)
+"""The service refuses what one user asks beyond a number at once; here it waits instead."""
 
 
 class Transport:
@@ -56,7 +58,11 @@ class Transport:
             headers["Authorization"] = f"Token {address.token}"
         # trust_env=False: a token must not travel through a proxy that the environment names.
         self._http = httpx.AsyncClient(
-            base_url=address.url, headers=headers, timeout=_TIMEOUT, trust_env=False
+            base_url=address.url,
+            headers=headers,
+            timeout=_TIMEOUT,
+            limits=_LIMITS,
+            trust_env=False,
         )
 
     async def close(self) -> None:
@@ -205,7 +211,9 @@ class Transport:
             json=body,
             content=content,
             headers=headers,
-            timeout=_TIMEOUT if patience is None else httpx.Timeout(patience, connect=5.0),
+            timeout=_TIMEOUT
+            if patience is None
+            else httpx.Timeout(patience, connect=5.0, pool=None),
         )
         for attempt in range(1, TRIES + 1):
             last = attempt == TRIES

@@ -5,7 +5,7 @@ from pydantic import Field
 
 from goodman_live.server_extension.collaborators import CollaboratorChange
 from goodman_live.server_extension.inputs import RequestError, Strict, parse_body, parse_query
-from goodman_live.server_extension.limits import RateLimiter
+from goodman_live.server_extension.limits import RateLimiter, UnderWay
 
 
 class Model(Strict):
@@ -77,3 +77,13 @@ def test_the_limit_refuses_what_is_above_it_and_says_how_long():
 def test_no_limit():
     limiter = RateLimiter(0, 0)
     assert not any(limiter.wait("a") for _ in range(1000))
+
+
+def test_what_is_under_way_is_counted_for_each_alone():
+    crowd = UnderWay(2)
+    assert [crowd.enter("a") for _ in range(3)] == [True, True, False]
+    assert crowd.enter("b")
+    crowd.leave("a")
+    assert crowd.enter("a")
+    assert not crowd.enter("a")
+    assert all(UnderWay(0).enter("a") for _ in range(1000))

@@ -3,7 +3,9 @@
 import hashlib
 import io
 import json
+import time
 import zipfile
+from email.utils import parsedate_to_datetime
 
 import numpy as np
 import pytest
@@ -53,6 +55,7 @@ def test_plot_data_of_an_image(as_, world):
 def test_a_picture_that_the_reader_has_is_not_sent_again(as_, world):
     client, query = as_("pi"), {"id": world.files["ours"]}
     first = client.get("api/files/visualize/", params=query)
+    assert parsedate_to_datetime(first.headers["last-modified"])
     again = client.get(
         "api/files/visualize/", params=query, headers={"If-None-Match": first.headers["etag"]}
     )
@@ -190,6 +193,18 @@ def test_a_stream_ends_when_its_reader_is_switched_off(as_, world, service):
         switch(active=True)
 
 
+def test_a_stream_ends_when_its_token_does(as_, world, border):
+    border.user("mate", token="for-a-while")
+    with as_(token="for-a-while").stream("GET", "api/events/") as answer:
+        lines = answer.iter_lines()
+        assert next(lines).startswith("retry:")
+        del border.tokens["for-a-while"]
+        deadline = time.monotonic() + 120
+        for line in lines:  # until it ends
+            assert not line.startswith("data")
+            assert time.monotonic() < deadline, "the stream goes on"
+
+
 def test_an_upload_is_taken_once_and_only_as_a_frame(as_, raw_frames):
     client = as_("staff")
     content = (raw_frames / "bias.fits").read_bytes()
@@ -237,6 +252,57 @@ def test_a_block_answers_with_its_job_and_waits_if_asked(as_, world):
     picture(as_("pi").get("api/files/visualize/", params=query))
     assert as_("stranger").get(f"api/files/{product['id']}/").status_code == 404
     assert as_("mate").delete("api/files/", params=query).json() == {"deleted": product["id"]}
+
+
+def test_what_was_extracted_is_drawn_over_its_images_for_who_may_see_it(as_, world):
+    client, number = as_("pi"), world.files["ours"]
+
+    def made(path, **more):
+        body = {"id": number, "ignore_bias": True, "ignore_flats": True, **more}
+        job = client.post(f"api/files/{path}/", json=body, params={"wait": 120}).json()
+        assert job["status"] == "done", json.dumps(job)
+        return job["products"]
+
+    def view(file_id, **choice):
+        return client.get("api/files/visualize/", params={"id": file_id, **choice})
+
+    reduced = made("reduce")
+    by_hand = {
+        "row": 2000.0,
+        "lower": -8.0,
+        "upper": 8.0,
+        "zones": [(20, 40)],
+        "follow": "straight",
+    }
+    extracted = made("spectrum/extract", apertures=[by_hand])
+    try:
+        for file_id in (number, reduced[0]):
+            shown = view(file_id, apertures="true", format="json").json()
+            (overlay,) = shown["apertures"]
+            low, high = overlay["aperture"]
+            assert low < 0 < high
+            assert len(overlay["zones"]) == 1
+            assert 0 < min(overlay["centre"]) <= max(overlay["centre"]) < shown["shape"][0]
+            assert view(file_id, format="json").json()["apertures"] == []
+            plain, drawn = (picture(view(file_id, apertures=on)) for on in ("false", "true"))
+            blue = (drawn[..., 2] > 200) & (drawn[..., 0] < 60) & (plain[..., 0] == plain[..., 2])
+            assert blue.any()
+        # The same rows of the detector, on images that begin at different rows.
+        assert (
+            as_("rival")
+            .get("api/files/visualize/", params={"id": number, "apertures": "true"})
+            .status_code
+            == 404
+        )
+        roles = {one: client.get(f"api/files/{one}/").json()["role"] for one in reduced}
+        for mask in (one for one, role in roles.items() if role == "mask"):
+            shown = view(mask, format="json").json()
+            assert (shown["limits"]["low"], shown["limits"]["high"]) == (0, 1)
+            assert view(mask).headers["content-type"] == "image/png"
+        assert set(roles.values()) == {"", "mask"}
+    finally:
+        for one in [*extracted, *reduced]:
+            client.delete("api/files/", params={"id": one})
 
 
 def test_a_frame_is_identified_again_with_cards_mended_by_hand(as_, world):
