@@ -316,13 +316,7 @@ class AdvancedPage:
         written = await write_notebook(self._client, file)
         self.actions.actions = [
             *(one for one in self.actions.actions if one["key"] != "written"),
-            {
-                "key": "written",
-                "label": written.name,
-                "href": written.href,
-                "reason": "",
-                "file": file["id"],
-            },
+            words.written(written.name, written.href, file["id"]),
         ]
 
     def _keep(self, choices: Any) -> None:

@@ -182,10 +182,30 @@ class FileDetail:
         if self._shown is None or self._shown["id"] != shown_id:
             return
         latency = cast("dict[str, str]", root.get("latency") or {})
+        replaced = await self._replaced(shown)
+        if self._shown["id"] != shown_id:
+            return
         with self.head.hold_sync():
-            self.head.facts = words.facts(shown, latency)
+            self.head.facts = words.facts(shown, latency) + replaced
             self.head.waits = words.waits(root, shown)
         self.actions.actions = words.actions(shown, self._client.download_url(shown_id))
+
+    async def _replaced(self, shown: File) -> list[dict[str, Any]]:
+        """Return what took the place of an old version, and how it differs."""
+        if shown.get("is_current", True):
+            return []
+        same = ("data_type", "target", "role")
+        current = next(
+            (
+                one
+                for one in self._family
+                if one.get("is_current") and all(one.get(key) == shown.get(key) for key in same)
+            ),
+            None,
+        )
+        if current is None:
+            return []
+        return [words.version(shown, await self._client.file(current["id"]))]
 
     # what the reader does
 
@@ -222,6 +242,12 @@ class FileDetail:
             return
         if key == "delete":
             self._tasks.also("delete", self._delete(int(file_id)))
+        elif key == "notebook":
+            self._tasks.also("notebook", self._write_notebook(int(file_id)))
+        elif key == "reclassify":
+            wish = words.reclassified(str(what.get("choice", "")))
+            if wish is not None:
+                self._tasks.also("reclassify", self._reclassify(int(file_id), wish))
         elif key in BLOCKS:
             self._tasks.also(str(key), self._run(str(key), int(file_id)))
 
@@ -239,6 +265,22 @@ class FileDetail:
             job = await self._client.job(job["id"])
         self._keep_job(job)
         self._soon.ask()
+
+    async def _reclassify(self, file_id: int, wish: dict[str, Any]) -> None:
+        await self._client.reclassify(file_id, **wish)
+        self._by_hand = False
+        self._soon.ask()
+
+    async def _write_notebook(self, file_id: int) -> None:
+        # Light, but only wanted now.
+        from goodman_live.widgets.pages.open_notebook import write_notebook  # noqa: PLC0415
+
+        file = next(one for one in self._family if one["id"] == file_id)
+        written = await write_notebook(self._client, file)
+        self.actions.actions = [
+            *(one for one in self.actions.actions if one["key"] != "written"),
+            words.written(written.name, written.href, file_id),
+        ]
 
     async def _read_job(self, job_id: int) -> None:
         self._keep_job(await self._client.job(job_id))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from goodman_live.widgets.client.records import DataType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from goodman_live.widgets.client.records import File, HeaderCard, Job
 
@@ -49,6 +49,35 @@ _BLOCKS = {
     "build_master_bias": "Master bias",
     "build_master_flat": "Master flat",
 }
+
+
+RECLASSIFY = [
+    *(
+        {"value": f"OBSTYPE={obstype}", "label": label}
+        for obstype, label in (
+            ("SPECTRUM", "Spectrum of a target"),
+            ("COMP", "Arc lamp"),
+            ("LAMPFLAT", "Flat, lamp"),
+            ("BIAS", "Bias"),
+            ("DARK", "Dark"),
+            ("FOCUS", "Focus"),
+        )
+    ),
+    {"value": "technique=Imaging", "label": "Direct image"},
+    {"value": "technique=Spectroscopy", "label": "Spectroscopy, whatever the header says"},
+    {"value": "reset", "label": "As its header says"},
+]
+"""What a reader can say that a raw frame is."""
+
+
+def reclassified(value: str) -> dict[str, Any] | None:
+    """Return what the service is asked for by one of `RECLASSIFY`, None for anything else."""
+    if value not in {one["value"] for one in RECLASSIFY}:
+        return None
+    name, _, what = value.partition("=")
+    if name == "reset":
+        return {"reset": True}
+    return {"technique": what} if name == "technique" else {"header": {name: what}}
 
 
 def row(file: File) -> dict[str, Any]:
@@ -212,8 +241,26 @@ def actions(file: File, download: str) -> list[dict[str, Any]]:
     found = [
         {"key": "download", "label": "Download", "href": download, "reason": ""},
         *_block_action(file),
+        {
+            "key": "advanced",
+            "label": "Advanced visualization",
+            "href": f"advanced.ipynb?file={file['id']}",
+            "reason": "",
+        },
+        {"key": "notebook", "label": "Open in notebook", "reason": ""},
     ]
-    if file["data_type"] != DataType.RAW:
+    if file["data_type"] == DataType.RAW:
+        found.append(
+            {
+                "key": "reclassify",
+                "label": "Reclassify",
+                "reason": "" if file.get("may_change") else "Only its proposal may reclassify it.",
+                "confirm": f"What is {file['file_name']}? What follows from it is done again;"
+                " the file itself stays as it is.",
+                "options": RECLASSIFY,
+            }
+        )
+    else:
         reason = "" if file.get("may_change") else "Only staff may delete what is shared."
         found.append(
             {
@@ -247,6 +294,35 @@ def _block_action(file: File) -> Iterable[dict[str, Any]]:
         if step == DataType.WAVELENGTH:
             yield {"key": "flux", "label": "Calibrate flux", "main": True, "reason": ""}
         yield {"key": "stack", "label": "Stack exposures", "reason": ""}
+
+
+def written(name: str, href: str, file_id: int) -> dict[str, Any]:
+    """Return the link to a notebook that was written, as an action."""
+    return {"key": "written", "label": name, "href": href, "reason": "", "file": file_id}
+
+
+def version(file: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:
+    """Return which version of a product this is, and on hovering how the current one differs."""
+    differ = []
+    for title, name in (("settings", "settings"), ("software", "versions")):
+        old, new = file.get(name) or {}, current.get(name) or {}
+        differ += [
+            f"{title}: {key} {old.get(key)} → {new.get(key)}"
+            for key in sorted({*old, *new})
+            if old.get(key) != new.get(key)
+        ]
+    old_inputs, new_inputs = (
+        {(one.get("role"), one.get("file_name")) for one in of.get("inputs") or ()}
+        for of in (file, current)
+    )
+    differ += [f"was made with {role} {name}" for role, name in sorted(old_inputs - new_inputs)]
+    differ += [f"now made with {role} {name}" for role, name in sorted(new_inputs - old_inputs)]
+    return {
+        "name": "Version",
+        "value": f"{file.get('version', 1)}, replaced by {current.get('version', 1)}",
+        "more": "\n".join(differ) or "Settings, software and inputs are the same.",
+        "tone": "warn",
+    }
 
 
 def cards(header: Sequence[HeaderCard]) -> list[dict[str, str]]:

@@ -7,16 +7,18 @@ function render({ model, el }) {
   el.append(buttons, sure, jobs);
 
   // With the file that the reader sees: the page may go on to a newer one meanwhile.
-  function act(action) { model.send({ what: "act", value: { key: action.key, file: action.file } }); }
+  function act(action, choice) { model.send({ what: "act", value: { key: action.key, file: action.file, choice: choice || null } }); }
 
   function ask(action) {
     const close = () => { sure.hidden = true; };
     const cancel = h("button", { type: "button", onclick: close }, "Keep it");
-    sure.replaceChildren(h("p", {}, action.confirm), h("div", {},
-      h("button", { type: "button", class: "gl-danger", onclick: () => { close(); act(action); } }, action.label),
+    const options = action.options
+      ? h("select", { "aria-label": action.label }, action.options.map((one) => h("option", { value: one.value }, one.label))) : null;
+    sure.replaceChildren(h("p", {}, action.confirm), h("div", {}, options,
+      h("button", { type: "button", class: options ? "gl-main" : "gl-danger", onclick: () => { close(); act(action, options?.value); } }, action.label),
       cancel));
     sure.hidden = false;
-    cancel.focus();
+    (options || cancel).focus();
   }
   sure.addEventListener("keydown", (event) => { if (event.key === "Escape") sure.hidden = true; });
 

@@ -116,7 +116,9 @@ function render({ model, el }) {
     const place = axes(pen, area, state.view, { x: frame().x_name, y: frame().y_name });
     pen.clip(area.x, area.y, area.w, area.h, () => {
       lay(pen, area, place, tiles.whole);
-      lay(pen, area, place, tiles.detail);
+      // Farther out, a patch of finer pixels would only look like a fault of the frame.
+      const detail = tiles.detail;
+      if (detail && state.view.x1 - state.view.x0 < 1.6 * (detail.region[2] - detail.region[0])) lay(pen, area, place, detail);
       if (state.zones) drawApertures(pen, place);
       if (state.cross) {
         const [x, y] = [place.x(state.cross.x), place.y(state.cross.y)];
@@ -204,6 +206,7 @@ function render({ model, el }) {
     event.preventDefault();
     const at = inside(event);
     zoom(Math.exp(Math.sign(event.deltaY) * 0.2), at.x, at.y);
+    say(inside(event));
   }, { passive: false });
   canvas.addEventListener("keydown", (event) => {
     if (!state.view) return;
@@ -253,7 +256,9 @@ function render({ model, el }) {
     };
     return `α ${parts((((ra / rad) % 360) + 360) % 360 / 15, 2)}  δ ${dec < 0 ? "−" : "+"}${parts(dec / rad, 1)}`;
   }
+  let last = null;
   function say(at) {
+    last = at;
     const found = valueAt(at.x, at.y);
     const wave = between(model.get("wave").column, model.get("wave").wavelength, at.x);
     const marks = found ? MASKS.filter((mask) => found.flags & mask.bits).map((mask) => mask.label.toLowerCase()) : [];
@@ -484,7 +489,7 @@ function render({ model, el }) {
     }
     find();
   });
-  redraw(model, ["detail", "detail_pixels", "detail_flags"], () => { take("detail"); redo(); });
+  redraw(model, ["detail", "detail_pixels", "detail_flags"], () => { take("detail"); if (last) say(last); redo(); });
   redraw(model, ["cuts", "wave"], redo);
   return keeper.stop;
 }
