@@ -21,6 +21,7 @@ import bottleneck as bn
 import numpy as np
 from scipy.ndimage import median_filter
 
+from goodman_live.pipeline.core.lamptilt import displaced, measure_shift
 from goodman_live.pipeline.core.smooth import along_columns
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def normalise(
         Pixels that the slit or the field lights.
     method : {'mean', 'simple', 'full'}
         ``mean``: one number. ``simple``: a series along the dispersion, fitted to the median of
-        the rows; slit illumination stays in the flat. ``full``: such a series for each row;
+        the middle rows and displaced with the slit's image; slit illumination stays in the flat,
+        one in the middle of the slit. ``full``: such a series for each row;
         the pixels' response alone stays.
     order : int
         Order of the series.
@@ -105,7 +107,7 @@ def normalise(
         good = lit & np.isfinite(flat) & (flat > 0) & (flat >= LEAST_SNR * uncertainty)
     if good.sum() < max(1e-3 * lit.sum(), 10):
         raise ValueError("no lit pixel of the flat has signal")
-    lamp, used = _lamp(flat, uncertainty, good, method, order, FINER // xbin)
+    lamp, used = _lamp(flat, uncertainty, good, method, order, xbin)
     with np.errstate(invalid="ignore", divide="ignore"):
         response = flat / lamp
         error = uncertainty / lamp
@@ -124,19 +126,32 @@ def _lamp(
     good: NDArray[np.bool_],
     method: str,
     order: int,
-    finer: int,
+    xbin: int,
 ) -> tuple[NDArray[np.float32], int]:
     if method == "mean":
         return np.full(flat.shape, np.float32(_clipped_mean(flat[good]))), 0
-    spectrum, error = _spectrum(flat, uncertainty, good)
+    spectrum, error = _spectrum(flat, uncertainty, _middle_rows(good))
     curve, used = fit_spectrum(spectrum, error, order)
-    curve *= _left_over(spectrum, curve, finer)
-    lamp = np.broadcast_to(curve.astype(np.float32), flat.shape)
+    curve *= _left_over(spectrum, curve, FINER // xbin)
+    lamp = displaced(curve, measure_shift(flat, good, curve, xbin=xbin))
     if method == "simple":
-        return lamp.copy(), used
+        return lamp, used
     with np.errstate(invalid="ignore", divide="ignore"):
         relative = np.where(good, flat / lamp, np.nan)
     return lamp * fit_rows(relative, used), used
+
+
+def _middle_rows(good: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return `good` in the middle half of the lit rows, where targets are put, alone.
+
+    There the flat is one, so that it keeps the level of a target's light.
+    """
+    lit = np.flatnonzero(good.any(axis=1))
+    quarter = len(lit) // 4
+    middle = np.zeros_like(good)
+    part = slice(int(lit[quarter]), int(lit[-1 - quarter]) + 1)
+    middle[part] = good[part]
+    return middle
 
 
 def _clipped_mean(values: NDArray[np.float32]) -> float:

@@ -5,6 +5,7 @@ import pytest
 
 from goodman_live.pipeline.core.badpix import bad_in_flat
 from goodman_live.pipeline.core.flatnorm import fit_rows, fit_spectrum, normalise
+from goodman_live.pipeline.core.lamptilt import measure_shift
 
 SHAPE = (120, 900)
 
@@ -31,10 +32,50 @@ def flat(rng, *, response=0.006, illumination=True):
 def test_the_lamp_is_divided_out_and_the_response_stays(method):
     counts, error, pixels, along = flat(np.random.default_rng(1))
     result = normalise(counts, error, np.ones(SHAPE, bool), method=method, order=15)
-    truth = pixels * (along[:, None] / np.median(along) if method == "simple" else 1)
+    middle = along[SHAPE[0] // 4 : -SHAPE[0] // 4]
+    truth = pixels * (along[:, None] / np.median(middle) if method == "simple" else 1)
     pulls = ((result.data - truth) / result.uncertainty)[~result.low]
     assert pulls.std() == pytest.approx(1, abs=0.05)
     assert abs((result.data - truth).mean()) < 2e-3
+
+
+def slanted(rng, tilt, bow):
+    """Return a flat whose lamp is displaced along the slit, and what it should become."""
+    counts, error, pixels, along = flat(rng)
+    u = np.linspace(-1, 1, SHAPE[0])
+    columns = np.arange(SHAPE[1])
+    moved = [np.interp(columns - tilt * y - bow * y**2, columns, lamp()) for y in u]
+    mean = np.array(moved) * pixels * along[:, None]
+    counts = (mean + rng.normal(0, 1, SHAPE) * np.sqrt(mean / 15)).astype(np.float32)
+    return counts, error, pixels * along[:, None]
+
+
+@pytest.mark.parametrize(("tilt", "bow"), [(3.0, 1.5), (-4.0, 0.0), (0.0, 2.0)])
+def test_a_slanted_slit_leaves_no_slope_of_the_lamp(tilt, bow):
+    left = []
+    for seed in range(3):
+        counts, error, response = slanted(np.random.default_rng(seed), tilt, bow)
+        result = normalise(counts, error, np.ones(SHAPE, bool), method="simple", order=15)
+        ratio = result.data / response
+        ratio /= np.median(ratio)
+        blue, red = ratio[:, 60:160], ratio[:, -160:-60]
+        left.append(
+            [part[rows].mean() for part in (blue, red) for rows in (slice(15), slice(-15, None))]
+        )
+    assert np.abs(np.mean(left, axis=0) - 1).max() < 1.5e-3
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_upright_slit_is_not_slanted(seed):
+    counts, *_ = flat(np.random.default_rng(seed))
+    shift = measure_shift(counts, np.ones(SHAPE, bool), lamp(), xbin=2)
+    assert np.abs(shift).max() < 0.15
+
+
+def test_an_even_lamp_tells_no_slant():
+    counts = np.random.default_rng(1).normal(20000, 40, SHAPE).astype(np.float32)
+    shift = measure_shift(counts, np.ones(SHAPE, bool), np.full(SHAPE[1], 2e4), xbin=2)
+    assert (shift == 0).all()
 
 
 def test_mean_keeps_the_lamp():
