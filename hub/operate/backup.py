@@ -33,6 +33,7 @@ from goodman_live.hub.operate.manifest import (
 from goodman_live.pipeline.products.atomic import sha256_of
 from goodman_live.server_extension.catalogue.migrate import current_revision, migrate, revisions
 from goodman_live.server_extension.catalogue.models import Arrival, Frame, Job
+from goodman_live.server_extension.gauges import BACKUP_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 LEFT_OUT = frozenset({"work", "logs", "night"})
 """Folders of the data root that hold nothing to keep: scratch, logs, the demonstration's night."""
+LEFT_FILES = (".part", BACKUP_MARK)
 RAW = "raw"
 DATABASES = (".sqlite", ".sqlite-wal", ".sqlite-shm")
 """Copied as databases, never as files: a file that is being written is not one."""
@@ -113,6 +115,8 @@ def back_up(source: Source, folder: Path) -> Outcome:
         files=files,
     )
     made.write(folder)
+    # Monitoring tells how long ago this was.
+    (source.data_root / BACKUP_MARK).touch()
     return _outcome(made, linked)
 
 
@@ -174,7 +178,7 @@ def walk(data_root: Path, *, raw: bool = True) -> Iterator[Path]:
         folders.sort()
         for name in sorted(names):
             path = here / name
-            if path.is_symlink() or not path.is_file() or name.endswith(".part"):
+            if path.is_symlink() or not path.is_file() or name.endswith(LEFT_FILES):
                 continue
             if name.endswith(DATABASES) and (here == data_root or not name.endswith(".sqlite")):
                 continue  # the catalogue itself, and what belongs to an open database

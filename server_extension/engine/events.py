@@ -153,6 +153,11 @@ class EventStream:
         for changed in self._changed:
             changed.set()
 
+    @property
+    def listeners(self) -> int:
+        """How many look at this moment."""
+        return len(self._changed)
+
     def close(self) -> None:
         """End every subscription."""
         self._closed = True
