@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import goodman_live
-from goodman_live.server_extension.engine.blocks import SHAPING
+from goodman_live.server_extension.engine.blocks import FLAT, SHAPING
+from goodman_live.server_extension.engine.minimums import COUNTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,6 +48,8 @@ class Draft:
         """Return the key of equal work, 64 hexadecimal digits."""
         settings = self.settings.model_dump(mode="json")
         shaping = SHAPING.get(self.block.name, frozenset(settings))
+        if any(flat.role == COUNTS for flat in self.inputs.get("flat", ())):
+            shaping |= SHAPING[FLAT.name]  # the flat is normalised on the way
         what = {
             "block": self.block.name,
             "inputs": {

@@ -25,6 +25,7 @@ from goodman_live.server_extension.catalogue.models import Frame, HeaderRepair, 
 from goodman_live.server_extension.catalogue.permission import CALIBRATE, public_to_all
 from goodman_live.server_extension.engine import blocks
 from goodman_live.server_extension.engine.draft import Draft
+from goodman_live.server_extension.engine.minimums import flat_for, least_frames, minimum_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,6 +86,9 @@ def draft_reduce(
         choices["bias"] = _add_master(session, raw, Kind.BIAS, inputs)
     if not settings.ignore_flats and raw.kind not in {Kind.BIAS, Kind.DARK, Kind.FLAT, Kind.ARC}:
         choices["flat"] = _add_master(session, raw, Kind.FLAT, inputs)
+        if Kind.FLAT.value in inputs:
+            (flat,) = inputs[Kind.FLAT.value]
+            inputs[Kind.FLAT.value] = [flat_for(session, flat, settings)]
     return draft_of(session, blocks.REDUCE, raw, raw, inputs, settings, choices, overrides)
 
 
@@ -147,15 +151,19 @@ def draft_master(
     MissingCalibrationError
         If the group is smaller than the minimum of the settings.
     """
-    settings = settings_for(session, "", overrides)
+    settings = settings_for(session, CALIBRATE, overrides)
     members = list(frames) if frames is not None else group_members(session, raw)
     bias = raw.kind == Kind.BIAS
-    least = settings.minimum_bias if bias else settings.minimum_flats
+    name = minimum_of(raw.kind)
+    least = getattr(settings, name)
+    if name not in (overrides or {}):
+        least = least_frames(session, raw, least)
+        settings = settings.model_copy(update={name: least})
     if len(members) < least:
         raise MissingCalibrationError(
             f"{len(members)} of {least} {raw.kind} frames of {setup_of(raw)} for a master.",
             remedy="Take more, or lower the minimum in the settings.",
-            field="minimum_bias" if bias else "minimum_flats",
+            field=name,
         )
     inputs: dict[str, Sequence[Frame]] = {"raws": members}
     choices = {}

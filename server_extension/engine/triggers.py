@@ -17,6 +17,7 @@ from goodman_live.hub.accounts.models import utc_now
 from goodman_live.pipeline.core.errors import MissingCalibrationError
 from goodman_live.pipeline.core.info import Kind
 from goodman_live.server_extension.catalogue.models import LIVE_STATES, Frame, Job
+from goodman_live.server_extension.catalogue.permission import CALIBRATE
 from goodman_live.server_extension.engine import jobs, products
 from goodman_live.server_extension.engine.blocks import is_available
 from goodman_live.server_extension.engine.drafts import (
@@ -37,6 +38,12 @@ from goodman_live.server_extension.engine.fluxes import (
     draft_sensitivity,
     is_standard,
     served_by,
+)
+from goodman_live.server_extension.engine.minimums import (
+    least_frames,
+    minimum_of,
+    waiting_calibrations,
+    wants_fewer,
 )
 from goodman_live.server_extension.engine.priority import newest_night, priority_of
 from goodman_live.server_extension.engine.remembered import remembered
@@ -77,10 +84,20 @@ def plan(session: Session, raw: Frame, product_root: Path) -> None:
         plan_master(session, raw, product_root)
         return
     if raw.kind in REDUCED:
+        _plan_smaller_masters(session, raw, product_root)
         settle(session, raw, _plan_chain(session, raw, product_root))
     else:
         text = f"{raw.kind.capitalize()} frames are kept, not reduced."
         settle(session, raw, Outcome("kept", text))
+
+
+def _plan_smaller_masters(session: Session, raw: Frame, product_root: Path) -> None:
+    """Build masters that the proposal of `raw` is content with and the observatory is not."""
+    if not wants_fewer(session, raw, settings_for(session, CALIBRATE)):
+        return
+    groups = {group_of(frame): frame for frame in waiting_calibrations(session, raw)}
+    for frame in groups.values():
+        plan_master(session, frame, product_root)
 
 
 def settle(session: Session, raw: Frame, outcome: Outcome) -> None:
@@ -212,8 +229,14 @@ def _ensure(session: Session, draft: Draft, raw: Frame, root: Path) -> Outcome |
         return None
     if job.state in LIVE_STATES:
         return Outcome("working", f"{_words(job.block)} is {job.state}.")
+    return _stopped(session, job)
+
+
+def _stopped(session: Session, job: Job) -> Outcome:
     if job.state == "cancelled":
         return Outcome("waiting", f"{_words(job.block)} was cancelled; run it again by hand.")
+    if jobs.revive(session, job):
+        return Outcome("working", f"{_words(job.block)} is queued.")
     text = f"{_words(job.block)} failed: {job.error.get('message', '')}"
     return Outcome("failed", f"{text} {job.error.get('remedy', '')}".strip())
 
@@ -269,8 +292,9 @@ def plan_master(session: Session, raw: Frame, product_root: Path) -> None:
 
 def master_is_due(session: Session, raw: Frame) -> bool:
     """Tell whether the group of `raw` has its minimum and no master yet: then nobody waits."""
-    settings = settings_for(session, "")
-    least = settings.minimum_bias if raw.kind == Kind.BIAS else settings.minimum_flats
+    least = least_frames(
+        session, raw, getattr(settings_for(session, CALIBRATE), minimum_of(raw.kind))
+    )
     if len(group_members(session, raw)) < least:
         return True  # nothing to build: only the sentence changes
     query = select(Job.id).where(Job.group == group_of(raw)).limit(1)

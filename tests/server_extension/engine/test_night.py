@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
+from astropy.io.fits import getheader
 from sqlalchemy import func, select
 
 from goodman_live.hub.accounts.models import Proposal
@@ -206,3 +207,33 @@ async def test_masters_of_an_older_night_serve_until_tonights_are_there(tmp_path
         assert "bias" in night.inputs(reduced)
         assert reduced.provisional
         assert raw.state == "waiting"
+
+
+def proposal(url, **settings):
+    migrate(url)
+    catalogue = Catalogue(url)
+    with catalogue.write() as session:
+        session.add(Proposal(soar_id="SOAR2026B-001", title="SN", settings=settings))
+    catalogue.close()
+
+
+async def test_a_proposal_that_is_content_with_fewer_frames_gets_its_masters(
+    tmp_path, small_night
+):
+    url = f"sqlite:///{tmp_path}/goodman.sqlite"
+    proposal(url, minimum_bias=3, flat_normalisation="mean", minimum_flats=2)
+    async with begun(url, tmp_path) as night:
+        night.place([*small_night["bias"][:4], *small_night["flat"][:2]])
+        await night.rest()
+        assert night.jobs("build_master_bias") == []  # nobody who observes is content with it
+        night.place(small_night["spectrum"])
+        await night.rest()
+        (bias,), (flat,) = night.products(1, "bias"), night.products(1, "flat")
+        (reduced,) = night.products(2, "spectrum")
+        made_of = night.inputs(reduced)
+        # The master is shared as it is; this proposal's own way is taken from the counts.
+        assert flat.settings["flat_normalisation"] == "simple"
+        assert made_of["bias"] == bias.file_name
+        assert made_of["flat"] == flat.file_name.removeprefix("norm_")
+        assert getheader(reduced.path)["GSP_NORM"] == "mean"
+        assert {frame.state for frame in night.raws("bias")} == {"done"}
