@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 BANDS = 24
 """Bands of rows along the slit."""
 ROWS_PER_BAND = 12
-"""Rows sampled in each band: enough for a median, few enough to be quick."""
+"""Rows sampled in each band for a median, about which the mean of all rows is taken."""
+NEAR = 3.0
+"""Standard deviations from that median within which a pixel counts."""
+BRIGHT_ROW = 4.0
+"""Scatters of the rows of a band beyond which a row is taken for a target's."""
 CONTINUUM = 41
 """Columns over which a running median follows the continuum between lines."""
 COMB = 121
@@ -128,14 +132,47 @@ def _bands(
         inside = good[pick]
         part = np.where(inside, data[pick], np.float32(np.nan))
         count = inside.sum(axis=0)
-        mean = np.where(inside, variance[pick], 0).sum(axis=0) / np.maximum(count, 1)
+        typical = np.where(inside, variance[pick], 0).sum(axis=0) / np.maximum(count, 1)
         spectrum = bn.nanmedian(part, axis=0) if pick.size > 1 else part[0]
-        spectra.append(np.where(count >= max(pick.size // 3, 1), spectrum, np.nan))
-        sigmas.append(np.sqrt(1.57 * mean / np.maximum(count, 1)))
-        centres.append(pick.mean())
+        spectrum = np.where(count >= max(pick.size // 3, 1), spectrum, np.nan)
+        error, centre = 1.57 / np.maximum(count, 1), pick.mean()
+        if chunk.size > pick.size:
+            spectrum, error, centre = _mean_about(spectrum, typical, data, good, chunk)
+        spectra.append(spectrum)
+        sigmas.append(np.sqrt(typical * error))
+        centres.append(centre)
     if not centres:
         return np.empty(0), np.empty((0, 0)), np.empty((0, 0))
     return np.array(centres), np.stack(spectra).astype(float), np.stack(sigmas).astype(float)
+
+
+def _mean_about(
+    median: NDArray[np.float32],
+    variance: NDArray[np.float32],
+    data: NDArray[np.float32],
+    good: NDArray[np.bool_],
+    rows: NDArray[np.intp],
+) -> tuple[NDArray[np.float32], NDArray[np.float64], float]:
+    """Return the mean of all rows of a band near its median, its error and its centre row.
+
+    The error is the variance per variance of a pixel. Rows that a target lights are left out. The
+    noise of a median of few rows would be in every row of the sky, on leaning lines at another
+    column in each, so that no local background could take it out again.
+    """
+    part = slice(int(rows[0]), int(rows[-1]) + 1)
+    off = data[part] - median
+    near = np.abs(off) < np.float32(NEAR) * np.sqrt(variance)
+    near &= good[part]
+    off[~near] = 0
+    count = np.maximum(near.sum(axis=1), 1)
+    level = off.sum(axis=1) / count
+    middle = np.median(level)
+    scatter = 1.4826 * float(np.median(np.abs(level - middle)))
+    steady = np.abs(level - middle) <= BRIGHT_ROW * scatter
+    number = near[steady].sum(axis=0)
+    mean = off[steady].sum(axis=0) / np.maximum(number, 1)
+    centre = float(part.start + np.flatnonzero(steady).mean())
+    return median + mean, 1 / np.maximum(number, 1), centre
 
 
 def _displacement(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,9 +13,12 @@ from goodman_live.pipeline.blocks.reduce import reduce
 from goodman_live.pipeline.products.fits import read_frame
 from goodman_live.pipeline.settings import ReductionSettings
 from goodman_live.pipeline.simulate import frames
+from goodman_live.pipeline.simulate.detector import detector
 from goodman_live.pipeline.simulate.headers import Log
 from goodman_live.pipeline.simulate.instrument import ARCSEC_PER_PIXEL, setup
 from goodman_live.pipeline.simulate.law import random_law
+from goodman_live.pipeline.simulate.optics import slit_illumination
+from goodman_live.pipeline.simulate.render import bin_rows
 from goodman_live.pipeline.simulate.scene import Sky, Source
 from tests.pipeline.core.slit_scene import moffat_share
 
@@ -51,6 +55,7 @@ class Bench:
         self.flat = made.products[-1].path
         for path in (*biases, *flats):
             path.unlink()
+        self.zero = flat_zero(self.set_up, self.law)
 
     def frame(self, seed, sources=(), *, exptime_s=900.0, sky=21.3, flat=True):
         """Return a reduced frame and its truth."""
@@ -80,6 +85,27 @@ class Bench:
             for product in (self.folder / "out").glob("*"):
                 product.unlink()
         return reduced, made.truth
+
+
+def flat_zero(set_up, law):
+    """Return what one divided by a flat without noise becomes in the middle of the slit, (nx,).
+
+    A flat is one where the slit is lit as in the median of its rows: frames that were divided by
+    it are in units of that row, where the truth counts light before slit and jaws.
+    """
+    made = frames.flat(set_up, seed=0, law=law).truth.exposure
+    through = bin_rows(set_up, slit_illumination(set_up)) / set_up.ybin
+    with np.errstate(divide="ignore", invalid="ignore"):
+        light = (made.expected - made.bias) / detector(set_up).response
+    light[~np.isfinite(light)] = np.nan
+    dark = (through == 0).all(axis=1)
+    light -= np.nanmedian(light[dark])
+    rows = set_up.region.y0 + set_up.ybin * np.arange(light.shape[0])
+    middle = np.abs(rows - 2095) < 250
+    lit = np.where(through > 0.8, light, np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the prescan has no light at all
+        return np.nanmedian(lit, axis=0) / np.nanmedian((light / through)[middle], axis=0)
 
 
 def random_star(rng, magnitude, **facts):
@@ -113,7 +139,7 @@ def measured(bench, frame, truth, target, which=0):
     first = window.x0 // b
     cut = slice(first, first + window.nx)
     gain = float(frame.header["GAIN"])
-    flux = source.electrons[cut] / gain
+    flux = source.electrons[cut] * bench.zero[cut] / gain
     path = (source.trace[cut] - window.y0 - (b - 1) / 2) / b
     spectrum = target.spectrum
     off = spectrum.flux - flux

@@ -51,21 +51,26 @@ def mean(results, name):
 @pytest.mark.parametrize(("camera", "binning", "count"), SET_UPS)
 def test_bright_star(bench, camera, binning, count):
     results = series(bench, camera, binning, 16.0, count)
-    assert abs(mean(results, "bias")) < 0.01
+    assert abs(mean(results, "bias")) < 0.005
     assert abs(mean(results, "drift")) < 0.005
     assert mean(results, "efficiency") > 0.96
     assert 0.96 < mean(results, "width") < 1.04
-    assert mean(results, "within") > 0.985
+    assert mean(results, "within") > 0.99
     assert mean(results, "trace_rms") < 0.03
+
+
+SIXTY = {("Red", 2): 20.75, ("Blue", 2): 20.5, ("Red", 1): 20.0, ("Blue", 1): 19.75}
+"""Magnitudes of stars of about 60 electrons a column."""
 
 
 @pytest.mark.parametrize(("camera", "binning", "count"), SET_UPS[1:])
 def test_faint_star(bench, camera, binning, count):
-    results = series(bench, camera, binning, 21.0, count)
+    results = series(bench, camera, binning, SIXTY[camera, binning], count)
     error = np.std([one.bias for one in results]) / np.sqrt(count)
     assert abs(mean(results, "bias")) < max(3 * error, 0.005)
-    assert mean(results, "efficiency") > 0.9
-    assert 0.96 < mean(results, "width") < 1.05
+    # 0.97 and more, less the error of the mean of so few
+    assert mean(results, "efficiency") > 0.96
+    assert 0.96 < mean(results, "width") < 1.04
 
 
 @pytest.mark.slow
