@@ -5,7 +5,9 @@ Chromium as staff, who see everything, and as the PI of one proposal. A filter's
 the press on a choice until the table and its number are drawn, by the browser's own clock; a
 page's is that from the press on its name in the bar until its own widgets hold what was read.
 
-    python benchmarks/bench_search.py [--rows 250000] [--repeat 5]
+    python benchmarks/bench_search.py [--rows 250000] [--repeat 5] [--data FOLDER]
+
+A folder that is named is kept, and what an earlier run has filled is not filled again.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
-from bench_catalogue import fill
+from bench_catalogue import fill, filled
 from playwright.sync_api import sync_playwright
 
 from goodman_live.hub.accounts.models import Proposal, User
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 PATIENCE_MS = 120_000
+SETTLE_S = 60
 PROPOSAL = "SOAR2026B-007"
 FILTERS = ("obstype", "grating", "wavmode", "technique", "date", "data_type", "proposal_id")
 """Those that leave fewer files, one choice of each."""
@@ -67,32 +70,35 @@ PRESS = """async ([selector, text]) => {
 
 
 @contextmanager
-def service(rows: int) -> Iterator[tuple[str, Path]]:
-    """Yield address and data root of a demonstration that holds `rows` frames more."""
-    with tempfile.TemporaryDirectory() as folder:
-        root, out = Path(folder) / "live", Path(folder) / "out"
-        root.mkdir()
-        database = f"sqlite:///{root}/goodman.sqlite"
-        migrate(database)
-        catalogue = Catalogue(database)
-        fill(catalogue, rows)
-        catalogue.close()
-        command = [sys.executable, "-m", "goodman_live.hub.demo", "--data", str(root)]
-        with out.open("wb") as sink:
-            demo = subprocess.Popen([*command, "--interval", "0"], stdout=sink, stderr=sink)
-        try:
-            while "The night is over" not in out.read_text():
-                if demo.poll() is not None:
-                    sys.exit(out.read_text())
-                time.sleep(1)
-            found = re.search(r"Open +(\S+)", out.read_text())
-            assert found is not None
-            lead(database)
-            settle(found[1])
-            yield found[1], root
-        finally:
-            demo.send_signal(signal.SIGINT)
-            demo.wait(120)
+def service(rows: int, data: Path) -> Iterator[str]:
+    """Yield the address of a demonstration that holds `rows` frames more."""
+    data.mkdir(parents=True, exist_ok=True)
+    database, out = f"sqlite:///{data}/goodman.sqlite", data.with_name("bench_search.out")
+    fill_once(database, rows)
+    command = [sys.executable, "-m", "goodman_live.hub.demo", "--data", str(data)]
+    with out.open("wb") as sink:
+        demo = subprocess.Popen([*command, "--interval", "0"], stdout=sink, stderr=sink)
+    try:
+        while not re.search("The night is over|are in already", out.read_text()):
+            if demo.poll() is not None:
+                sys.exit(out.read_text())
+            time.sleep(1)
+        found = re.search(r"Open +(\S+)", out.read_text())
+        assert found is not None
+        lead(database)
+        settle(found[1])
+        yield found[1]
+    finally:
+        demo.send_signal(signal.SIGINT)
+        demo.wait(120)
+
+
+def fill_once(database: str, rows: int) -> None:
+    """Fill the catalogue unless an earlier run has."""
+    migrate(database)
+    catalogue = Catalogue(database)
+    filled(catalogue) or fill(catalogue, rows)
+    catalogue.close()
 
 
 def lead(database: str) -> None:
@@ -105,9 +111,9 @@ def lead(database: str) -> None:
 
 
 def settle(url: str) -> None:
-    """Wait until nothing has been queued for a while."""
-    quiet = 0
-    while quiet < 5:
+    """Wait until nothing was queued for a while; a job for a file that is none may wait on."""
+    quiet, end = 0, time.monotonic() + SETTLE_S
+    while quiet < 3 and time.monotonic() < end:
         answer = httpx.get(f"{url}/services/goodman/api/", trust_env=False, timeout=60).json()
         quiet = quiet + 1 if not answer["queue"] else 0
         time.sleep(1)
@@ -187,24 +193,34 @@ def kernels(root: Path) -> list[float]:
     return [one.memory_full_info().pss / 1e6 for one in found]
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=250_000)
-    parser.add_argument("--repeat", type=int, default=5)
-    given = parser.parse_args()
-    with service(given.rows) as (url, root), sync_playwright() as playwright:
-        passwords = json.loads((root / "accounts.json").read_text())
+def measure(url: str, data: Path, repeat: int) -> None:
+    """Measure everything on one Hub."""
+    passwords = json.loads((data / "accounts.json").read_text())
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
         for name in ("nightstaff", "observer"):
             page = enter(browser, url, name, passwords[name])
-            filters(page, url, name, given.repeat)
-            moves(page, given.repeat)
-            print(f"memory of the largest kernel: {max(kernels(root)):.0f} MB")
+            filters(page, url, name, repeat)
+            if name == "observer":
+                moves(page, repeat)
             page.close()
         browser.close()
+    print(f"memory of the largest of {len(kernels(data))} kernels: {max(kernels(data)):.0f} MB")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=250_000)
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--data", type=Path)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        data = given.data or Path(folder) / "live"
+        with service(given.rows, data) as url:
+            measure(url, data, given.repeat)
 
 
 if __name__ == "__main__":
