@@ -15,7 +15,7 @@ def panels(answer: dict[str, Any]) -> list[dict[str, Any]]:
     if answer["kind"] == "extract":
         return [_profile(data), *_traces(data, answer.get("target"))]
     if answer["kind"] == "wavelength":
-        return [_residuals(data), _arc(data), *_sky(data)]
+        return [_arc(data), _residuals(data), *_sky(data)]
     return [_rays(data)]
 
 

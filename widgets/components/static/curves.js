@@ -139,7 +139,7 @@ function render({ model, el }) {
       else pen.path([[line.at, area.y], [line.at, area.y + area.h]], { stroke: tint, dash: [4, 3], alpha: 0.9 });
       if (line.at - last < 13) continue;
       last = line.at;
-      pen.text(line.name, line.at + 8, area.y + area.h - 6, { fill: tint, align: "left", turn: -Math.PI / 2 });
+      pen.text(line.name, line.at + 8, area.y + 6, { fill: tint, align: "right", turn: -Math.PI / 2 });
     }
   }
 

@@ -139,6 +139,7 @@ function render({ model, el }) {
 
   redraw(model, ["title", "intro"], () => {
     title.textContent = model.get("title");
+    title.hidden = !model.get("title");
     intro.textContent = model.get("intro");
     intro.hidden = !model.get("intro");
   });

@@ -122,6 +122,7 @@ function ticks(low, high, count) {
 function number(value, step = 0) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   if (step) {
+    if (Math.abs(value) < 1e-9 * step) return "0";
     const largest = Math.abs(value);
     if (largest && (largest >= 1e6 || largest < 1e-4)) return value.toExponential(Math.max(0, Math.min(3, Math.ceil(Math.log10(largest / step)))));
     let places = 0;

@@ -39,6 +39,7 @@ function render({ model, el }) {
     title.textContent = model.get("title");
     title.hidden = !model.get("title");
     scroll.setAttribute("aria-label", model.get("title") || "Table");
+    form.setAttribute("aria-label", "Filter: " + (model.get("title") || "table"));
   });
   redraw(model, ["fields", "chosen"], () => {
     // What the reader has typed stays when the choices are read again.
