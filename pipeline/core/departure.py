@@ -114,6 +114,8 @@ class Departure:
     """Residual of each line from the fit to all others, shape (n,)."""
     left_out_sigma: NDArray[np.float64]
     """Expected size of `left_out`, shape (n,)."""
+    leverage: NDArray[np.float64]
+    """Share of each line in its own fitted column, shape (n,)."""
     freedom: float
     """Effective number of fitted parameters."""
     stray: int | None
@@ -241,6 +243,7 @@ def fit_departure(
         residual=departure - design @ mean,
         left_out=(departure - design @ runs.mean[best]) / (1 - leverage),
         left_out_sigma=noise / np.sqrt(1 - leverage),
+        leverage=leverage,
         freedom=float(leverage.sum()),
         stray=stray,
         slide=slide,

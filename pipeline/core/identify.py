@@ -43,6 +43,10 @@ _SHARE_OF_FAINT = 2.0
 _SHARPEST = 2.7
 """Full width of the sharpest lines of Goodman, unbinned columns; taken where none is measured."""
 _MOST_REJECTED = 0.35
+_BINNED = 1.2
+"""Width that binning adds to what parts two lines, unbinned columns for each column beyond one."""
+_IDLE = 0.02
+"""Share that a faint line must have in its own fitted column to be of use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +224,8 @@ def _pulls(seen: Seen, lines: LineList, expected: NDArray[np.float64]) -> NDArra
     width = np.full(len(lines), _SHARPEST)
     if measured.any():
         width = np.interp(expected, seen.column[measured], _smooth(seen.fwhm[measured]))
+    # Binned columns part neighbours less than the width of a fitted line tells.
+    width = np.hypot(width, _BINNED * (max(seen.binning, 1) - 1))
     apart = expected[None, :] - expected[:, None]
     power = lines.chance * 10 ** (1.5 * (lines.strength - 1))
     share = np.clip(power[None, :] / np.maximum(power[:, None], 1e-9), 0, 30)
@@ -355,7 +361,30 @@ def _without_strays(
     while departure.stray is not None and len(kept) > fewest:
         kept = [pair for k, pair in enumerate(kept) if k != departure.stray]
         departure = _fit(seen, lines, predicted, kept, pulls, slide, doubting=True)
-    return departure, kept
+    return _without_idle(seen, lines, predicted, kept, pulls, slide, departure)
+
+
+def _without_idle(
+    seen: Seen,
+    lines: LineList,
+    predicted: NDArray[np.float64],
+    kept: list[tuple[int, int]],
+    pulls: NDArray[np.float64],
+    slide: Slide,
+    departure: Departure,
+) -> tuple[Departure, list[tuple[int, int]]]:
+    """Leave out faint lines that the axis does not rest on: they only blur what it is worth."""
+    if seen.flux is None:
+        return departure, kept
+    limit = _UNCERTAIN * max(seen.binning, 1)
+    useful = [
+        pair
+        for pair, share in zip(kept, departure.leverage, strict=True)
+        if seen.sigma[pair[0]] <= limit or share > _IDLE
+    ]
+    if len(useful) == len(kept) or len(useful) < _FEW:
+        return departure, kept
+    return _fit(seen, lines, predicted, useful, pulls, slide, doubting=True), useful
 
 
 def _worst(departure: Departure, *, stated: bool) -> int | None:

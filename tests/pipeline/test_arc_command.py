@@ -10,6 +10,7 @@ from astropy.io import fits
 from click.testing import CliRunner
 
 from goodman_live.pipeline.arc_command import arc
+from goodman_live.pipeline.core.errors import UntrustedSolutionError
 from goodman_live.pipeline.raw_arc import solve_file
 from goodman_live.pipeline.simulate.frames import arc as simulated
 from goodman_live.pipeline.simulate.frames import bias
@@ -138,6 +139,63 @@ def test_the_real_arc_gives_the_same_axis_however_it_is_labelled_and_cut(
     assert np.abs(apart).max() <= 0.1
     # lines that come and go with the columns move it by a few hundredths
     assert np.all(np.abs(apart) <= 0.04 + 2 * axis.uncertainty_px(x))
+
+
+def binned_by_three(data):
+    data = data[:399, :4140].reshape(133, 3, 1380, 3)
+    return data.mean(axis=(1, 3))
+
+
+FEWER = {
+    "3x3": {
+        "change": binned_by_three,
+        "CCDSUM": "3 3", "PG5_9": 3, "PG5_4": 3, "PG5_10": 1380, "PG5_5": 133, "TRIMSEC": None,
+    },
+    "the blue half": {
+        "change": lambda data: data[:, :2071], "PG5_11": 0, "PG5_10": 2071, "TRIMSEC": None,
+    },
+    "the red half": {
+        "change": lambda data: data[:, 2071:], "PG5_11": 2071, "PG5_10": 2071, "TRIMSEC": None,
+    },
+    "noise of a thousand": {
+        "change": lambda data: data + np.random.default_rng(1).normal(0, 1000, data.shape)
+    },
+}  # fmt: skip
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", FEWER)
+def test_the_real_arc_with_fewer_lines_is_as_true_as_it_says(real_frames, altered, name):
+    reference, _ = solve_file(real_frames / "sp_400m1.fits")
+    found = altered(**FEWER[name])
+    axis = found.axis
+    assert axis.trusted, axis.reasons
+    x = np.linspace(*axis.coverage, 300)
+    row = np.full(300, found.tilt.row)
+    apart = (found.wavelength(x, row) - reference.wavelength(x, row)) / axis.scale(x)
+    assert np.abs(apart).max() <= 0.16 * axis.binning
+    assert np.sqrt(np.mean(apart**2)) <= 0.1
+    assert axis.rms_px <= 0.06 * axis.binning, "lines that the axis does not rest on are left out"
+    assert np.sqrt(np.mean((apart / axis.uncertainty_px(x)) ** 2)) < 1.5
+
+
+WRONG_LAMPS = {
+    "argon": {"LAMP_HGA": False, "LAMP_NE": False, "LAMP_AR": True, "OBJECT": "Ar"},
+    "copper": {"LAMP_HGA": False, "LAMP_NE": False, "LAMP_CU": True, "OBJECT": "CuHeAr"},
+    "iron": {"LAMP_HGA": False, "LAMP_NE": False, "LAMP_FE": True, "OBJECT": "FeHeAr"},
+    "mercury alone": {"LAMP_NE": False, "OBJECT": "HgAr"},
+    "another grating": {"GRATING": "600_SYZY_NEW", "WAVMODE": None},
+}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", WRONG_LAMPS)
+def test_a_header_that_names_the_wrong_lamp_is_not_believed(altered, name):
+    try:
+        found = altered(**WRONG_LAMPS[name])
+    except UntrustedSolutionError:
+        return
+    assert not found.axis.trusted
 
 
 @pytest.fixture(scope="module")
