@@ -12,7 +12,7 @@ PYTHON := $(BIN)/python
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help live test test-all bench lint format install install-test test-needs clean
+.PHONY: help live test test-all bench lint audit format install install-test test-needs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -31,6 +31,10 @@ bench: install-test test-needs  ## print every figure that the documents quote
 
 lint: install-test  ## ruff and mypy alone
 	@sh setup/check.sh --lint
+
+audit: install  ## look up known weaknesses of what is installed; asks the package index
+	@[ -x .tools/audit/bin/pip-audit ] || { $(PYTHON) -m venv .tools/audit && .tools/audit/bin/pip install -q "pip-audit>=2.7"; }
+	@.tools/audit/bin/pip-audit --strict --progress-spinner off --path "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 format: install-test  ## let ruff format and mend what it can
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

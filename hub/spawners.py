@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import pwd
+import resource
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from jupyterhub.spawner import LocalProcessSpawner, SimpleLocalProcessSpawner
-from traitlets import Unicode
+from traitlets import Integer, Unicode
+from traitlets.config import LoggingConfigurable
 
 from goodman_live.pipeline.core.errors import GoodmanError
 
@@ -30,8 +32,30 @@ class NoAccountError(GoodmanError):
     code = "no_account"
 
 
-class _Discreet:
-    """Keeps what the Hub knows out of the environment of users' servers."""
+def limit(memory_bytes: int, processes: int) -> None:
+    """Limit this process and what it starts; called between fork and exec.
+
+    Parameters
+    ----------
+    memory_bytes : int
+        Address space of each process, 0 for no limit: a kernel that asks for more is told so, and
+        the machine does not run out of memory for the others.
+    processes : int
+        Processes and threads of the account altogether, 0 for no limit.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file holds the user's token
+    if memory_bytes:
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    if processes:
+        resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+
+
+class _Discreet(LoggingConfigurable):
+    """Keeps what the Hub knows out of the environment of users' servers, and limits them."""
+
+    process_memory_mb = Integer(
+        4096, help="MiB of address space of each process of a user's server; 0 for no limit."
+    ).tag(config=True)
 
     def get_env(self) -> dict[str, str]:
         env: dict[str, str] = super().get_env()  # type: ignore[misc]
@@ -43,10 +67,11 @@ class OneUserSpawner(_Discreet, SimpleLocalProcessSpawner):  # type: ignore[misc
 
     def make_preexec_fn(self, name: str) -> Any:  # noqa: ARG002 (the Hub's signature)
         """Return what the child does first: nothing, it stays who it is."""
-        home = self.home_dir
+        home, memory = self.home_dir, self.process_memory_mb * 2**20
 
         def prepare() -> None:
             os.umask(0o077)
+            limit(memory, 0)
             Path(home).mkdir(parents=True, exist_ok=True)
             os.chdir(home)
 
@@ -60,13 +85,25 @@ class SystemUserSpawner(_Discreet, LocalProcessSpawner):  # type: ignore[misc]
         config=True
     )
 
+    most_processes = Integer(
+        400, help="Processes and threads that an account may have at once; 0 for no limit."
+    ).tag(config=True)
+
     def account(self) -> str:
         """Return the name of the user's system account."""
         return f"{ACCOUNT_PREFIX}{self.user.name}"
 
     def make_preexec_fn(self, name: str) -> Any:  # noqa: ARG002 (the Hub's name is not the account's)
         """Return what the child does first: become the account."""
-        return super().make_preexec_fn(self.account())
+        become, memory = super().make_preexec_fn(self.account()), self.process_memory_mb * 2**20
+        processes = self.most_processes
+
+        def prepare() -> None:
+            limit(memory, processes)
+            os.umask(0o077)
+            become()
+
+        return prepare
 
     def user_env(self, env: dict[str, str]) -> dict[str, str]:
         """Return the environment with the account's name and folder."""

@@ -66,6 +66,8 @@ SERVICE_VARIABLES = (
     "GOODMAN_SUPERUSER_EMAIL",
     "GOODMAN_STARS",
     "GOODMAN_LEAST_FREE_MB",
+    "PGPASSFILE",
+    "PGSSLROOTCERT",
 )
 """What an operator sets for the service besides data, database and mail."""
 PASSED_ON = ("GOODMAN_DEMO",)
@@ -195,8 +197,28 @@ def _servers(c: Any, at: Ports, host: str, environ: Mapping[str, str]) -> None:
     c.Spawner.start_timeout = c.Spawner.http_timeout = 120
     # An address that was kept or sent opens its page, without a button on the way.
     c.JupyterHub.implicit_spawn_seconds = 0.1
+    _limits(c, environ)
     # Named servers would each be a way around the limit of one.
     c.JupyterHub.allow_named_servers = False
+
+
+def _limits(c: Any, environ: Mapping[str, str]) -> None:
+    """Limit the memory of each process of a user, and the number of servers altogether."""
+    memory = _number(environ, "GOODMAN_USER_MEMORY_MB", 4096)
+    c.OneUserSpawner.process_memory_mb = c.SystemUserSpawner.process_memory_mb = memory
+    c.JupyterHub.active_server_limit = _number(environ, "GOODMAN_MOST_SERVERS", 100)
+    # The proxy counts the answers to a websocket's pings as activity, so a page that was left open
+    # would keep its server for ever. Users' servers report what was done in them, and that counts.
+    c.JupyterHub.last_activity_interval = 0
+    # A night that begins brings everybody at once: more together would only make all slow.
+    c.JupyterHub.concurrent_spawn_limit = 10
+
+
+def _number(environ: Mapping[str, str], name: str, usual: int) -> int:
+    text = environ.get(name) or str(usual)
+    if not text.isascii() or not text.isdigit():
+        raise WiringError(f"{name}={text!r} is no whole number.", field=name)
+    return int(text)
 
 
 def _as_root(environ: Mapping[str, str]) -> list[str]:

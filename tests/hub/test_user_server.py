@@ -55,6 +55,41 @@ def test_it_runs_in_the_users_own_folder_with_a_link_to_the_pages(server, live):
     assert home.stat().st_mode & 0o077 == 0
 
 
+def test_its_memory_is_limited_and_it_leaves_no_core(server):
+    process = psutil.Process(server[1].pid)
+    assert process.rlimit(psutil.RLIMIT_AS) == (4096 * 2**20,) * 2
+    assert process.rlimit(psutil.RLIMIT_CORE) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "path", ["voila/render/pages/home.ipynb", "voila/static/theme.js", "api", "no-such-page"]
+)
+def test_all_it_serves_carries_a_policy_and_may_not_be_framed(server, path):
+    client, _ = server
+    headers = client.get(f"/user/observer/{path}").headers
+    policy = headers["content-security-policy"]
+    for part in (
+        *("default-src 'self'", "frame-ancestors 'none'", "object-src 'none'"),
+        *("base-uri 'self'", "form-action 'self'"),
+    ):
+        assert part in policy, policy
+    assert "http" not in policy
+    assert "*" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "same-origin"
+
+
+def test_a_file_of_the_user_runs_in_an_origin_of_its_own(server, live):
+    client, _ = server
+    page = live.root / "home" / "observer" / "page.html"
+    page.write_text("<script>1</script>")
+    answer = client.get("/user/observer/files/page.html")
+    page.unlink()
+    assert answer.status_code == 200
+    assert "sandbox allow-scripts" in answer.headers["content-security-policy"]
+    assert "allow-same-origin" not in answer.headers["content-security-policy"]
+
+
 def test_it_serves_pages_and_no_terminal(server):
     client, _ = server
     assert client.get("/user/observer/voila/static/theme.js").status_code == 200

@@ -4,6 +4,8 @@ import logging
 import os
 import re
 import runpy
+import subprocess
+import sys
 
 import pytest
 from traitlets.config import Config
@@ -128,6 +130,41 @@ def test_as_root_the_service_has_an_account_of_its_own(wired, monkeypatch, accou
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(WiringError, match=says):
         wired(GOODMAN_SERVICE_USER=account, **NAMES)
+
+
+def test_users_are_limited_and_the_limits_can_be_set(wired):
+    c = wired(**ONE)
+    assert c.OneUserSpawner.process_memory_mb == c.SystemUserSpawner.process_memory_mb == 4096
+    assert c.JupyterHub.active_server_limit == 100
+    c = wired(**ONE, GOODMAN_USER_MEMORY_MB="2000", GOODMAN_MOST_SERVERS="5")
+    assert c.SystemUserSpawner.process_memory_mb == 2000
+    assert c.JupyterHub.active_server_limit == 5
+    with pytest.raises(WiringError, match="GOODMAN_MOST_SERVERS"):
+        wired(**ONE, GOODMAN_MOST_SERVERS="many")
+
+
+def test_a_page_that_is_left_open_does_not_keep_its_server(wired):
+    c = wired(**ONE)
+    assert c.JupyterHub.last_activity_interval == 0, "the proxy's word is not asked"
+    [culler] = [one for one in c.JupyterHub.services if one["name"] == "culler"]
+    assert f"--timeout={wiring.SERVER_IDLE_S}" in culler["command"]
+
+
+def test_a_process_that_takes_too_much_memory_is_told_so():
+    code = "try:\n    bytearray(2**30)\nexcept MemoryError:\n    print('refused')\n"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], preexec_fn=lambda: spawners.limit(2**29, 0),
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert ran.stdout == "refused\n"
+
+
+def test_a_token_for_monitoring_reads_metrics(wired, tmp_path):
+    secret = tmp_path / "token"
+    secret.write_text("0123456789abcdef" * 4)
+    c = wired(**ONE, GOODMAN_MONITOR_TOKEN_FILE=str(secret))
+    [role] = [r for r in c.JupyterHub.load_roles if r["name"] == wiring.MONITOR]
+    assert role["scopes"] == ["access:services!service=goodman", "read:metrics"]
 
 
 def test_everything_listens_on_loopback(wired):

@@ -111,8 +111,8 @@ def sums(root, *leave):
     return {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and path.suffix not in {".sqlite", ".part"} and path.name != "last-backup"
-        and not path.name.endswith(("-wal", "-shm"))
+        if path.is_file() and path.suffix not in {".sqlite", ".part"}
+        and not path.name.endswith(("-wal", "-shm", "last-backup"))
         and path.relative_to(root).parts[0] not in leave
     }  # fmt: skip
 
