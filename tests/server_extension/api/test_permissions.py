@@ -60,6 +60,11 @@ ROWS = {
     "api_files_header_read": ours("api/files/header/", query=OURS),
     "api_files_visualize_read": ours("api/files/visualize/", query=OURS),
     "api_files_download_read": ours("api/files/download/", query=OURS),
+    # A raw frame is no spectrum, and no step made it.
+    "api_files_spectrum_line_read": ours(
+        "api/files/spectrum/line/", 409, query={**OURS, "low": "5000", "high": "5100"}
+    ),
+    "api_files_diagnostics_read": Row("api/files/diagnostics/", 404, 404, 404, 404, query=OURS),
     "api_files_comments_list": ours("api/files/comments/", query=OURS),
     "api_files_comments_create": ours(
         "api/files/comments/", 201, json={"id": "{ours}", "text": "Clouds."}

@@ -1,5 +1,6 @@
 """Pictures, plot data and downloads over HTTP."""
 
+import base64
 import hashlib
 import io
 import json
@@ -252,6 +253,71 @@ def test_a_block_answers_with_its_job_and_waits_if_asked(as_, world):
     picture(as_("pi").get("api/files/visualize/", params=query))
     assert as_("stranger").get(f"api/files/{product['id']}/").status_code == 404
     assert as_("mate").delete("api/files/", params=query).json() == {"deleted": product["id"]}
+
+
+def test_the_pixels_of_a_region_come_with_their_flags_and_where_they_lie(as_, world):
+    query = {"id": world.files["ours"], "format": "json", "pixels": "true"}
+
+    def numbers(part):
+        raw = np.frombuffer(base64.b64decode(part["data"]), part["dtype"])
+        return raw.reshape(part["shape"])
+
+    whole = as_("pi").get("api/files/visualize/", params={**query, "max_pixels": 50_000}).json()
+    rows, columns = whole["shape"]
+    assert numbers(whole["pixels"]).size <= 50_000
+    assert numbers(whole["flags"]).shape == numbers(whole["pixels"]).shape
+    assert set(whole["window"]) == {"x0", "y0", "xbin", "ybin"}
+    assert sum(whole["histogram"]["counts"]) > 0
+    strip = {"y0": 100, "y1": 101, "max_pixels": 65_536}
+    row = numbers(as_("pi").get("api/files/visualize/", params=query | strip).json()["pixels"])
+    assert row.shape == (1, columns)  # not shrunk: it is a cut
+    column = {"x0": 50, "x1": 51, "max_pixels": 65_536}
+    cut = numbers(as_("pi").get("api/files/visualize/", params=query | column).json()["pixels"])
+    assert cut.shape == (rows, 1)
+    assert cut[100, 0] == row[0, 50]
+
+
+def test_a_step_tells_what_it_saw_and_a_line_is_measured(as_, world):
+    client, number = as_("pi"), world.files["ours"]
+    aperture = {"row": 2000.0, "lower": -8.0, "upper": 8.0, "follow": "straight"}
+
+    def made(path, **more):
+        body = {"id": number, "ignore_bias": True, "ignore_flats": True, **more}
+        job = client.post(f"api/files/{path}/", json=body, params={"wait": 120}).json()
+        assert job["status"] == "done", json.dumps(job)
+        return job
+
+    reduced, extracted = made("reduce"), made("spectrum/extract", apertures=[aperture])
+    spectrum = extracted["products"][0]
+    try:
+        told = client.get("api/files/diagnostics/", params={"id": reduced["products"][0]}).json()
+        assert told["kind"] == "cosmic"
+        assert told["data"]["pixels"] >= told["data"]["rays"] >= len(told["data"]["largest"])
+        told = client.get("api/files/diagnostics/", params={"id": spectrum}).json()
+        assert told["kind"] == "extract"
+        (target,) = told["data"]["targets"]
+        assert target["aperture"] == {"lower": -8.0, "upper": 8.0}
+        plot = client.get("api/files/visualize/", params={"id": spectrum, "format": "json"}).json()
+        assert plot["column"] == plot["x"]["values"]  # not calibrated yet
+        low, high = plot["column"][300], plot["column"][420]
+        query = {"id": spectrum, "low": low, "high": high}
+        line = client.get("api/files/spectrum/line/", params=query).json()
+        assert low < line["centre"] < high
+        assert line["flux_error"] > 0
+        assert len(line["x"]) == len(line["model"])
+        bad = client.get("api/files/spectrum/line/", params={**query, "high": low - 1})
+        assert (bad.status_code, bad.json()["code"]) == (400, "bad_request")
+        empty = client.get("api/files/spectrum/line/", params={**query, "high": low + 3})
+        assert (empty.status_code, empty.json()["field"]) == (422, "low")
+        asked = client.get(f"api/jobs/{extracted['id']}/").json()["apertures"]
+        assert asked[0]["row"] == 2000.0
+        stranger = as_("rival")
+        assert stranger.get("api/files/spectrum/line/", params=query).status_code == 404
+        path = f"api/files/diagnostics/?id={spectrum}"
+        assert stranger.get(path).status_code == 404
+    finally:
+        for one in extracted["products"] + reduced["products"]:
+            client.delete("api/files/", params={"id": one})
 
 
 def test_what_was_extracted_is_drawn_over_its_images_for_who_may_see_it(as_, world):
