@@ -46,7 +46,7 @@ DATABASE_THREADS = 8
 """Requests that may speak to the database at once."""
 MAILS_PER_HOUR = 200
 """Letters that one of the staff may send in an hour."""
-MOST_UNDER_WAY = 64
+MOST_UNDER_WAY = 32
 """Requests of one user that may be unanswered; beyond it they are refused at once."""
 COMPUTE_THREADS = 2
 """Previews that may be drawn at once; more would only wait for each other's processor."""

@@ -13,7 +13,7 @@ from pydantic import Field
 from goodman_live.hub.accounts.proposals import join, remove_collaborator
 from goodman_live.hub.mail.letters import Kind
 from goodman_live.hub.mail.queue import ask_for
-from goodman_live.server_extension.handler import ApiHandler
+from goodman_live.server_extension.handler import ApiHandler, TooManyRequestsError
 from goodman_live.server_extension.identity import NotAdmittedError
 from goodman_live.server_extension.inputs import Strict
 from goodman_live.server_extension.operation import operation
@@ -32,6 +32,11 @@ class CollaboratorChange(Strict):
 
     email: str = Field(min_length=3, max_length=254)
     action: Literal["add", "remove"]
+
+    @property
+    def adds(self) -> bool:
+        """True where somebody is to be added."""
+        return self.action == "add"
 
 
 class CollaboratorsHandler(ApiHandler):
@@ -72,6 +77,10 @@ class CollaboratorsHandler(ApiHandler):
         return super().arguments_for(contract, path)
 
     async def _change(self, proposal_id: int, change: CollaboratorChange) -> ProposalModel:
+        # Whoever is added gets a letter, at whatever address was given.
+        wait_s = self.backend.mail_limiter.wait(self.viewer.username) if change.adds else 0
+        if wait_s:
+            raise TooManyRequestsError(wait_s)
         return await self.backend.write_stepwise(
             change_collaborators, self.viewer, proposal_id, change
         )

@@ -98,6 +98,8 @@ class EventsHandler(ApiHandler):
         if self.request.method == "HEAD":
             self.finish()
             return
+        # A page that is open has one all the time, which keeps nobody waiting.
+        self.count_out()
         quiet = 0
         stream = self.backend.engine.events.subscribe(self.viewer, last_id, proposal=proposal_id)
         try:

@@ -177,10 +177,14 @@ class ApiHandler(JupyterHandler):
 
     def on_finish(self) -> None:
         """Count the request out."""
+        self.count_out()
+        super().on_finish()
+
+    def count_out(self) -> None:
+        """Let this request count no longer as one that has no answer yet."""
         if self._counted_as:
             self.backend.under_way.leave(self._counted_as)
             self._counted_as = ""
-        super().on_finish()
 
     async def is_still_signed_in(self) -> bool:
         """Ask again who this is: an answer without an end must not outlive its token or session.

@@ -18,6 +18,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
+MOST_BYTES = 8 * 2**20
+"""Of a body that is not a file: it is read while others wait."""
 TRANSPORT = frozenset({"_xsrf"})
 """Parameters that belong to the transport: accepted everywhere, part of no model."""
 
@@ -27,6 +29,13 @@ class RequestError(GoodmanError):
 
     status = 400
     code = "bad_request"
+
+
+class TooLargeError(GoodmanError):
+    """A body above the limit."""
+
+    status = 413
+    code = "too_large"
 
 
 class Strict(BaseModel):
@@ -86,7 +95,11 @@ def parse_body(model: type[Model], body: bytes) -> Model:
     ------
     RequestError
         If it is neither, or does not fit the model.
+    TooLargeError
+        If it has more than `MOST_BYTES` bytes.
     """
+    if len(body) > MOST_BYTES:
+        raise TooLargeError(f"The body has {len(body)} bytes; {MOST_BYTES} are accepted.")
     text = _text("body", body).strip()
     if not text:
         return validate(model, {})

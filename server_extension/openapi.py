@@ -217,6 +217,8 @@ def _responses(
         problems.add(404)
     if method == "POST":
         problems |= {409, 422}
+    if contract.body is not None:
+        problems.add(413)
     for status in sorted(problems):
         answers[str(status)] = {
             "description": HTTPStatus(status).phrase,

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from goodman_live.pipeline.core.errors import DiskFullError, GoodmanError
+from goodman_live.pipeline.core.errors import DiskFullError
 from goodman_live.server_extension.catalogue.errors import ConflictError, ForbiddenError
-from goodman_live.server_extension.inputs import RequestError, Strict, parse_body
+from goodman_live.server_extension.inputs import RequestError, Strict, TooLargeError, parse_body
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,13 +23,6 @@ if TYPE_CHECKING:
 UPLOADS = "uploads"
 """Folder of uploaded files, below the first raw root."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+\-]{0,190}\.fits(?:\.fz)?")
-
-
-class TooLargeError(GoodmanError):
-    """An upload above the limit."""
-
-    status = 413
-    code = "too_large"
 
 
 class PathBody(Strict):

@@ -37,7 +37,7 @@ REPEATABLE = frozenset({"GET", "PUT", "POST"})
 
 _BUSY = frozenset({429, 502, 503, 504})
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0, pool=None)
-_LIMITS = httpx.Limits(max_connections=32)
+_LIMITS = httpx.Limits(max_connections=24)
 """The service refuses what one user asks beyond a number at once; here it waits instead."""
 
 

@@ -225,6 +225,11 @@ def test_a_body_that_is_none_of_ours_is_refused(as_, world, body):
     assert answer.json()["code"] == "bad_request"
 
 
+def test_a_body_that_would_keep_others_waiting_is_not_read(as_, world):
+    answer = as_("pi").post("api/files/comments/", content=b"[" * (9 * 2**20))
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data", "x"])
 def test_a_content_type_alone_changes_nothing(as_, world, kind):
     body = json.dumps({"id": world.files["theirs"], "text": "x"})

@@ -115,6 +115,29 @@ def test_letters_are_limited_in_rate(as_, world, service):
     assert statuses == [400, 400, 429]
 
 
+def test_invitations_are_limited_in_rate_too(as_, world, service):
+    catalogue = service.catalogue()
+    with catalogue.write() as session:
+        busy = User(username="inviter", email="inviter@example.org", is_staff=True, options={})
+        session.add(busy)
+    catalogue.close()
+    service.border.user("inviter")
+    client = as_("inviter")
+    # What is left of the hour after 200 letters that were asked for.
+    notice = {"to": [f"user{n}" for n in range(100)], "subject": "x", "message": "y"}
+    for _ in range(2):
+        assert client.post("api/email/", json=notice).status_code == 400
+    path = f"api/proposals/collaborators/{world.proposals['ours']}/"
+    there = {"email": "mate@example.org", "action": "add"}
+    # One more may be asked for after each 18 s: on a busy machine not the first is refused.
+    answers = [client.post(path, json=there) for _ in range(5)]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+    assert int(refused[0].headers["retry-after"]) >= 1
+    nobody = {"email": "nobody@example.org", "action": "remove"}
+    assert client.post(path, json=nobody).status_code != 429
+
+
 def test_the_instruments_token_adds_files_and_does_nothing_else(as_, world, service):
     client = as_("instrument")
     path = service.root / "raw" / "star.fits"
