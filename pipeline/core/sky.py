@@ -30,6 +30,8 @@ CONTINUUM = 41
 """Columns over which a running median follows the continuum between lines."""
 COMB = 121
 """Coefficients over which a running median finds what repeats in every column."""
+LEAST_COVER = 0.5
+"""Share of the columns that must have a band which is sky; else the fainter half is taken."""
 REACH = 12
 """Unbinned columns by which a line may be displaced at a slit end."""
 
@@ -116,6 +118,10 @@ def fit_sky(
         level = np.polynomial.polynomial.polyval(y, illumination)
         residual = spectra - level[:, None] * smooth
         keep = np.isfinite(spectra) & _plausible(residual, sigma, smooth)
+        if keep.any(axis=0).mean() < LEAST_COVER:
+            # Targets fill so much of the slit that the mean of the bands is none of them.
+            faint = bn.nanmedian(spectra, axis=1)
+            keep = np.isfinite(spectra) & (faint <= bn.nanmedian(faint))[:, None]
     return SkyModel(coefficients, step, tuple(displacement), tuple(illumination), middle, nx)
 
 

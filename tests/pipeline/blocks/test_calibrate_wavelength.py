@@ -73,6 +73,7 @@ def test_names_and_keywords_are_those_that_tools_know(night, tmp_path):
     header = fits.getheader(result.products[0].path)
     for key in ("GSP_WRMS", "GSP_WPOI", "GSP_WREJ", "GSP_LAMP", "GSP_NPIX"):
         assert header[key] not in {"none", None}
+    assert header["GSP_WPOI"] == result.products[0].quality["n_used"]
     assert header["GSP_FUNC"] == "Chebyshev1D"
     terms = [header[f"GSP_C{k:03d}"] for k in range(header["GSP_ORDR"] + 1)]
     series = np.polynomial.chebyshev.chebval(np.arange(header["GSP_NPIX"], dtype=float), terms)

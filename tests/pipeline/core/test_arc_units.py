@@ -7,6 +7,7 @@ import pytest
 
 from goodman_live.pipeline.core.arc import solve_arc
 from goodman_live.pipeline.core.errors import BadHeaderError
+from goodman_live.pipeline.core.frame import Flag
 from goodman_live.pipeline.core.grating import AXIS_COLUMN, known_gratings, predict
 from goodman_live.pipeline.core.lines import lines_for
 from goodman_live.pipeline.core.lineshape import fit_lines, full_width, line_image
@@ -81,6 +82,18 @@ def test_centres_of_noisy_lines_scatter_as_stated():
     error = fits.centre - centre
     assert abs(error.mean()) < 4 * error.std() / np.sqrt(count)
     assert np.std(error / fits.centre_sigma) == pytest.approx(1, abs=0.12)
+
+
+def test_saturated_lines_hide_no_faint_ones(make_arc, axis_error):
+    """Red argon lines ten times beyond the converter, blue mercury lines as they are."""
+    frame, info, law = make_arc("400_M2", ("HGA", "NE"), seed=6, peak_adu=500_000.0)
+    assert ((frame.flags & Flag.SATURATED.value) != 0).any(axis=0).sum() > 30
+    solution = solve_arc(frame, info)
+    assert solution.axis.trusted, solution.axis.reasons
+    used = [line.wavelength for line in solution.axis.lines if line.used]
+    assert min(used) < 5500
+    error, covered = axis_error(solution, law)
+    assert np.sqrt(np.mean(error[covered] ** 2)) <= 0.1
 
 
 def test_tilt_and_bow_are_those_of_the_frame(make_arc):
