@@ -192,7 +192,7 @@ class Semesters(_Entries):
             column("first", "First night", kind="mono"),
             column("last", "Last night", kind="mono"),
             column("proposals", "Proposals"),
-            column("now", "", tone="tone_of"),
+            column("now", "State", tone="tone_of"),
             column("actions", ""),
         ]
 

@@ -151,9 +151,9 @@ def latency(seconds: Sequence[float]) -> Row:
     said = ", ".join(f"{bar['label']}: {number}" for bar, number in zip(bars, counts, strict=True))
     return {
         "key": "latency",
-        "title": "Latency: catalogue to last product",
+        "title": "Latency",
         "unit": "frames",
-        "along": "seconds",
+        "along": "seconds from the catalogue to the last product",
         "bars": bars,
         "value": value,
         "said": f"Latency. {said}",

@@ -66,7 +66,8 @@ function points(figure) {
   let low = Math.min(...values), high = Math.max(...values);
   // What is usual must not look like an event: the axis never shows less than this much.
   const more = Math.max(0.1 * (high - low), ((figure.span || 0) - (high - low)) / 2, 1e-9 * Math.abs(high));
-  const marks = ticks(low - more, high + more, false);
+  // What cannot be negative has no axis below nought.
+  const marks = ticks(low < 0 ? low - more : Math.max(0, low - more), high + more, false);
   low = marks[0].value; high = marks.at(-1).value;
   const first = figure.points[0].x, last = figure.points.at(-1).x;
   const x = (v) => last === first ? (LEFT + W - RIGHT) / 2 : LEFT + 6 + (v - first) / (last - first) * (W - LEFT - RIGHT - 12);

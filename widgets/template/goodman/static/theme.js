@@ -33,6 +33,15 @@
     }
   };
 
+  // Voilà puts the cells at the end of the body, behind the footer: they are the page's content,
+  // for the keyboard and for who listens to it too.
+  new MutationObserver((_, drawn) => {
+    const shell = document.querySelector("body > #main");
+    if (!shell) return;
+    drawn.disconnect();
+    document.getElementById("gl-main").append(shell);
+  }).observe(root, { childList: true, subtree: true });
+
   show(stored() || preferred());
   try { root.toggleAttribute("data-gl-staff", sessionStorage.getItem("goodman-staff") === "1"); } catch { /* as above */ }
   document.addEventListener("DOMContentLoaded", () => {
