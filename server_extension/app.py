@@ -59,7 +59,7 @@ class GoodmanExtension(ExtensionApp):
         help="SQLAlchemy URL; default $GOODMAN_DATABASE, else SQLite in the data root."
     ).tag(config=True)
     dask = Unicode(
-        help="Cluster profile, or address of a Dask scheduler; default $GOODMAN_DASK, else local."
+        help="Cluster profile by name, or a YAML file of one; default $GOODMAN_DASK, else local."
     ).tag(config=True)
     rate_limit = Float(50.0, help="Requests per second and user, on average; 0 for none.").tag(
         config=True
@@ -67,8 +67,9 @@ class GoodmanExtension(ExtensionApp):
     rate_burst = Integer(300, help="Requests of one user that may come at once.").tag(config=True)
     webhook_hosts = List(
         Unicode(),
-        help="Hosts that users' webhooks may lead to: names, *.example.org, or name:port; none"
-        " by default. What resolves to a private address is refused all the same.",
+        help="Hosts that users' webhooks may lead to: names, *.example.org, or name:port; default"
+        " $GOODMAN_WEBHOOK_HOSTS, joined by commas, else none. What resolves to a private address"
+        " is refused all the same.",
     ).tag(config=True)
     webhook_networks = List(
         Unicode(),
@@ -102,6 +103,10 @@ class GoodmanExtension(ExtensionApp):
     @default("database")
     def _default_database(self) -> str:
         return database_url({**os.environ, "GOODMAN_DATA": self.data_root})
+
+    @default("webhook_hosts")
+    def _default_webhook_hosts(self) -> list[str]:
+        return os.environ.get("GOODMAN_WEBHOOK_HOSTS", "").replace(",", " ").split()
 
     @default("dask")
     def _default_dask(self) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goodman_live.pipeline.arc_report import line_row, quality
+from goodman_live.pipeline.blocks.progress import step
 from goodman_live.pipeline.blocks.result import BlockResult, Product
 from goodman_live.pipeline.blocks.solved_arc import solved_arc
 from goodman_live.pipeline.core.along import interpolate_trace
@@ -156,7 +157,8 @@ def calibrate_wavelength(
 def _solve_all(arcs: Sequence[Path], spectrum: Spectrum) -> tuple[list[_Arc], list[str]]:
     """Solve every arc along the trace; return those to trust, and what is wrong with others."""
     solved, messages = [], []
-    for path in arcs:
+    for number, path in enumerate(arcs):
+        step(0.1 + 0.7 * number / len(arcs), f"The lines of {path.name} are matched.")
         try:
             arc = _solve(path, spectrum)
             arc.solution.axis.require_trust(path.name)

@@ -6,6 +6,7 @@ import json
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from goodman_live.pipeline.blocks.progress import step
 from goodman_live.pipeline.blocks.result import BlockResult, Product
 from goodman_live.pipeline.core.diagnostics import diagnostics as drawable
 from goodman_live.pipeline.core.errors import BadFrameError, GoodmanError, NoTargetError
@@ -77,6 +78,7 @@ def extract(
     for key, value in (overlay or {}).items():
         record.put(frame.header, key, value)
     _must_be_spectrum(reduced, frame)
+    step(0.2, "Targets are looked for, traced and extracted.")
     try:
         extraction = extract_targets(
             frame,
@@ -91,6 +93,7 @@ def extract(
     out_dir.mkdir(parents=True, exist_ok=True)
     parents = (reduced,) if lend is None else (reduced, lend)
     several = len(extraction.targets) > 1
+    step(0.8, f"Spectra are written: {len(extraction.targets)}.")
     products = [
         _write(target, reduced, out_dir, number if several else None, suffix, parents)
         for number, target in enumerate(extraction.targets, 1)

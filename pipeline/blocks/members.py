@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from goodman_live.pipeline.blocks.progress import step
 from goodman_live.pipeline.core.choose import bias_key, flat_key
 from goodman_live.pipeline.core.combine import Layer
 from goodman_live.pipeline.core.errors import GoodmanError, MissingCalibrationError
@@ -122,6 +123,7 @@ def read_members(
     with ThreadPoolExecutor(_READERS) as pool:
         for start in range(0, len(paths), _READERS):  # no more in memory than are worked on
             some = paths[start : start + _READERS]
+            step(0.6 * start / len(paths), f"{start} of {len(paths)} frames are read.")
             for path, member in zip(
                 some, pool.map(lambda path: _read_member(path, kind, overlay), some), strict=True
             ):

@@ -11,6 +11,7 @@ import numpy as np
 from goodman_live.pipeline.blocks.calibration import Master, load_master
 from goodman_live.pipeline.blocks.flats import normalised_product
 from goodman_live.pipeline.blocks.members import overlay_for
+from goodman_live.pipeline.blocks.progress import step
 from goodman_live.pipeline.blocks.recording import edges_of, put_edges, put_settings
 from goodman_live.pipeline.blocks.result import BlockResult, Product, QualityValue
 from goodman_live.pipeline.core.cosmic import KEYWORD, choose_method, clean_cosmics
@@ -128,8 +129,10 @@ def reduce(
         work.frame = divide(work.frame, divisor.frame.cut(window))
     parents = [raw, *(master.path for master in (zero, divisor) if master)]
     del zero, divisor  # their pixels are not needed for what takes the most memory
+    step(0.4, "Cosmic rays are looked for.")
     cleaned = _clean(work, spectrum=spectrum)
     _say(work)
+    step(0.85, "The product is written.")
     products = _save(work, cleaned, parents, out_dir=out_dir, suffix=suffix)
     return BlockResult("reduce", products, tuple(work.messages), time.perf_counter() - started)
 

@@ -98,6 +98,11 @@ class Cluster:
         """True while the scheduler answers."""
         return self._client is not None and self._client.status == "running"
 
+    @property
+    def is_ours(self) -> bool:
+        """True for a cluster that this process starts and ends."""
+        return self.profile.kind == "local"
+
     async def slots(self) -> int:
         """Return how many jobs can run at once now, 0 while the scheduler is away."""
         if not self.connected:

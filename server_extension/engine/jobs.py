@@ -26,6 +26,7 @@ from goodman_live.server_extension.engine.blocks import MASTERS
 from goodman_live.server_extension.engine.draft import CODE_VERSION
 from goodman_live.server_extension.engine.events import job_event, last_event_id
 from goodman_live.server_extension.engine.latency import JOB_DURATION, JOBS_FINISHED, QUEUE_DEPTH
+from goodman_live.server_extension.engine.work import BEGUN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -324,12 +325,16 @@ def get_job(session: Session, job_id: int) -> Job:
 
 
 def set_progress(session: Session, job_id: int, progress: float, worker: str) -> None:
-    """Note how far a running job is."""
-    session.execute(
+    """Note how far a running job is, and tell of it once it is under way."""
+    changed = session.execute(
         update(Job)
-        .where(Job.id == job_id, Job.state == "running")
+        .where(Job.id == job_id, Job.state == "running", Job.progress < progress)
         .values(progress=progress, worker=worker[:255])
-    )
+        .returning(Job.progress)
+    ).all()
+    job = session.get(Job, job_id)
+    if changed and job is not None and progress > BEGUN:
+        job_event(session, job)
 
 
 def gauge_queue(session: Session) -> dict[str, int]:

@@ -41,6 +41,8 @@ LOOK_S = 1.0
 DISK_FULL = "disk_full"
 HOLD_S = 5.0
 """A job that found the disk full keeps its place at the workers for so long, then runs again."""
+WITHOUT_S = 30.0
+"""A cluster of ours that has had no worker for so long is started anew."""
 RECONNECT_S = 2.0
 """Pause between attempts to reach a scheduler that was lost."""
 
@@ -73,6 +75,7 @@ class Runner:
         self._cancelled: set[int] = set()
         self._slots = 0
         self._asked = 0.0
+        self._had_slots = time.monotonic()
         self._loop_task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -115,6 +118,12 @@ class Runner:
             await self._reconnect()
         if time.monotonic() - self._asked > LOOK_S or not self._slots:
             self._slots, self._asked = await self._cluster.slots(), time.monotonic()
+        if self._slots:
+            self._had_slots = self._asked
+        elif self._cluster.is_ours and self._asked - self._had_slots > WITHOUT_S:
+            # Its nannies have given up, and nobody else starts workers here.
+            self._had_slots = self._asked
+            await self._reconnect()
         while len(self._running) < self._slots:
             claimed = await self._desk.write(_claim, self._work_dir)
             if claimed is None:

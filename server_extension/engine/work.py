@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from goodman_live.pipeline.blocks.progress import heard_by
 from goodman_live.pipeline.core.errors import GoodmanError
 from goodman_live.pipeline.settings import ReductionSettings
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 TOPIC = "goodman-jobs"
 """Dask topic on which workers tell how far they are."""
+BEGUN = 0.05
+"""Progress of a job whose worker has begun."""
+TELL_S = 0.5
+"""Progress is told no more often."""
 
 
 class InputGoneError(GoodmanError):
@@ -69,8 +74,8 @@ def run_order(order: Order) -> dict[str, Any]:
     """
     began = time.perf_counter()
     report: dict[str, Any] = {"log": [], "versions": versions()}
-    _tell(order.job_id, 0.05)
-    with _crash_trace(order.crash_file), _listening(report["log"]):
+    steps = _Steps(order.job_id, report["log"])
+    with _crash_trace(order.crash_file), _listening(report["log"]), heard_by(steps):
         try:
             function = getattr(importlib.import_module(order.module), order.function)
             report["result"] = function(order.main, **keywords_of(order)).as_dict()
@@ -162,6 +167,21 @@ def _listening(lines: list[tuple[str, str]]) -> Iterator[None]:
         lines += [("warning", str(item.message)) for item in caught[:100]]
     finally:
         logger.removeHandler(collector)
+
+
+class _Steps:
+    """Hears what a block says: all of it for the log, some of it while it runs."""
+
+    def __init__(self, job_id: int, lines: list[tuple[str, str]]) -> None:
+        self._job_id, self._lines = job_id, lines
+        self._told = time.monotonic()
+        _tell(job_id, BEGUN)
+
+    def __call__(self, share: float, text: str) -> None:
+        self._lines.append(("info", text))
+        if time.monotonic() - self._told >= TELL_S:  # what is quick need not be told meanwhile
+            self._told = time.monotonic()
+            _tell(self._job_id, BEGUN + (1 - BEGUN) * share)
 
 
 def _tell(job_id: int, progress: float) -> None:

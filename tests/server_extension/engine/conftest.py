@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from .whole_night import State
 
-ODD = ("works", "dies", "sleeps", "raises", "waits")
+ODD = ("tells", "works", "dies", "sleeps", "raises", "waits")
 
 
 class Site:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
+from goodman_live.pipeline.blocks.progress import step
 from goodman_live.pipeline.blocks.reduce import reduce
 from goodman_live.pipeline.blocks.result import BlockResult, Product
 from goodman_live.pipeline.core.errors import NoTargetError
@@ -39,6 +40,18 @@ def sleeps(raw, *, out_dir, suffix, **_):
 
 def raises(raw, **_):
     raise NoTargetError(f"{raw.name} is empty.", remedy="Place an aperture.")
+
+
+def tells(raw, *, out_dir, suffix, **_):
+    """Say two steps, the second while somebody looks; go on when the test says so."""
+    step(0.2, "One.")
+    time.sleep(0.6)
+    step(0.5, "Two.")
+    mark = raw.with_suffix(".on")
+    until = time.monotonic() + 120
+    while not mark.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    return _write("tells", raw, out_dir, suffix)
 
 
 def waits(raw, *, out_dir, suffix, settings, **_):

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from goodman_live.pipeline.core.errors import SettingsError
 from goodman_live.server_extension.catalogue.errors import ConflictError, NotFoundError
-from goodman_live.server_extension.catalogue.models import Frame
+from goodman_live.server_extension.catalogue.models import Event, Frame
 from goodman_live.server_extension.catalogue.viewer import LOCAL_OWNER, Viewer
 from goodman_live.server_extension.engine.jobs import MOST_TRIES
 
@@ -158,3 +158,22 @@ async def test_nobody_without_our_certificate_reaches_the_cluster(live):
     stranger = Security.temporary()
     with pytest.raises((OSError, TimeoutError)):
         await Client(address, security=stranger, asynchronous=True, timeout=3)
+
+
+async def test_the_steps_of_a_block_are_told_meanwhile_and_kept_in_the_log(live):
+    job = await live.engine.submit("tells", live.add_frame("a.fits"))
+    for _ in range(1200):
+        if live.job(job.id).progress > 0.5:
+            break
+        await asyncio.sleep(0.1)
+    running = live.job(job.id)
+    assert (running.state, running.progress) == ("running", 0.05 + 0.95 * 0.5)
+    assert running.worker.startswith("tls://")
+    (live.folder / "raw" / "a.on").touch()
+    done = await live.until(job.id, "done", "failed")
+    assert [line.message for line in done.log][:3] == ["One.", "Two.", "Done."]
+    with live.catalogue.read() as session:
+        told = session.scalars(select(Event).where(Event.job_id == job.id).order_by(Event.id))
+        progress = [event.data["progress"] for event in told if event.kind == "job.changed"]
+    assert progress == sorted(progress)
+    assert running.progress in progress
