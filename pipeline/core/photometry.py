@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import sep
 
+from goodman_live.pipeline.core.psf import fit_profile, psf_counts
 from goodman_live.pipeline.core.sensitivity import MAGNITUDE
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ class Photometry:
     """Of the source's own counts, magnitudes, shape (n,)."""
     electrons_s: NDArray[np.float64]
     """All light of the star, shape (n,)."""
+    psf_magnitude: NDArray[np.float64]
+    """As `magnitude`, weighted by the profile and fitted together with neighbours, shape (n,): the
+    better one for faint and for crowded stars. NaN where the frame's profile is not known."""
+    psf_error: NDArray[np.float64]
+    """Of the source's own counts, magnitudes, shape (n,)."""
     background: NDArray[np.float64]
     """Local background taken off, in the image's unit per pixel, shape (n,)."""
     aperture_correction: float
@@ -154,11 +160,16 @@ def measure(
     masked = np.ascontiguousarray((frame.flags != 0) | ~np.isfinite(level))
     error = np.where(frame.uncertainty > 0, frame.uncertainty, sources.noise).astype(np.float32)
     counts, spread, ring = _aperture(level, error, masked, sources, _APERTURE * width, width)
-    correction = _correction(level, error, masked, sources, width)
+    bright = _bright(sources, width)
+    correction = _correction(level, error, masked, sources, width, bright)
     rate = counts * correction * gain / exptime_s
+    weighted, weighted_error = _weighted(level, error, masked, sources, width, bright)
+    scale = _same_level(counts * correction, weighted, bright) * gain / exptime_s
     with np.errstate(divide="ignore", invalid="ignore"):
         instrumental = np.where(rate > 0, -2.5 * np.log10(rate), np.nan)
         own = np.where(rate > 0, MAGNITUDE * spread / counts, np.nan)
+        psf = np.where(weighted > 0, -2.5 * np.log10(weighted * scale), np.nan)
+        psf_own = np.where(weighted > 0, MAGNITUDE * weighted_error / weighted, np.nan)
     band = band_of(filter_name)
     zero = (
         None
@@ -172,6 +183,8 @@ def measure(
         magnitude=instrumental + add,
         error=own,
         electrons_s=rate,
+        psf_magnitude=psf + add,
+        psf_error=psf_own,
         background=ring,
         aperture_correction=float(-2.5 * np.log10(correction)),
         fwhm_px=float(width),
@@ -241,11 +254,9 @@ def _correction(
     masked: NDArray[np.bool_],
     sources: Sources,
     width: float,
+    chosen: NDArray[np.intp],
 ) -> float:
     """Return the factor from the aperture's counts to all light, from bright lonely stars."""
-    good = sources.clean & (sources.peak > 20 * sources.noise) & (sources.elongation < 1.4)
-    lonely = good & _alone(sources, 2 * _WHOLE * width)
-    chosen = np.flatnonzero(lonely if lonely.sum() >= 3 else good)[:40]
     if len(chosen) < 3:
         return 1.0
     x, y = sources.x[chosen], sources.y[chosen]
@@ -256,6 +267,40 @@ def _correction(
     large = large - ring * np.pi * (_WHOLE * width) ** 2
     ratio = large / np.maximum(small, 1e-9)
     sane = (small > 0) & (ratio > 0.9) & (ratio < 3)
+    return float(np.median(ratio[sane])) if sane.any() else 1.0
+
+
+def _bright(sources: Sources, width: float) -> NDArray[np.intp]:
+    """Return the bright lonely stars that tell the profile, at most 40."""
+    good = sources.clean & (sources.peak > 20 * sources.noise) & (sources.elongation < 1.4)
+    lonely = good & _alone(sources, 2 * _WHOLE * width)
+    return np.flatnonzero(lonely if lonely.sum() >= 3 else good)[:40]
+
+
+def _weighted(
+    level: NDArray[np.float32],
+    error: NDArray[np.float32],
+    masked: NDArray[np.bool_],
+    sources: Sources,
+    width: float,
+    bright: NDArray[np.intp],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return counts weighted by the frame's profile and their errors, NaN if it is not known."""
+    x, y = sources.x, sources.y
+    profile = fit_profile(level, masked, x[bright], y[bright], width) if len(bright) >= 3 else None
+    if profile is None:
+        nothing = np.full(len(x), np.nan)
+        return nothing, nothing.copy()
+    return psf_counts(level, error.astype(float), masked, x, y, profile)
+
+
+def _same_level(
+    whole: NDArray[np.float64], weighted: NDArray[np.float64], bright: NDArray[np.intp]
+) -> float:
+    """Return the factor from weighted counts to all light, the median of the bright stars."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = whole[bright] / weighted[bright]
+    sane = np.isfinite(ratio) & (ratio > 0.5) & (ratio < 2)
     return float(np.median(ratio[sane])) if sane.any() else 1.0
 
 

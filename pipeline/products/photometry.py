@@ -51,6 +51,8 @@ def write_photometry(
         fits.Column("position_error", "D", "arcsec", array=sources.sigma * scale),
         fits.Column("magnitude", "D", "mag", array=magnitudes.magnitude),
         fits.Column("magnitude_error", "D", "mag", array=magnitudes.error),
+        fits.Column("psf_magnitude", "D", "mag", array=magnitudes.psf_magnitude),
+        fits.Column("psf_magnitude_error", "D", "mag", array=magnitudes.psf_error),
         fits.Column("flux", "D", "ct / s", array=magnitudes.electrons_s),
         fits.Column("background", "D", "adu", array=magnitudes.background),
         fits.Column("fwhm", "D", "arcsec", array=sources.fwhm * scale),
