@@ -1,0 +1,291 @@
+"""A soak: many people signed in for a while, with frames arriving, and whether anything grows.
+
+    python benchmarks/bench_soak.py [--minutes 30] [--people 50] [--servers 2] [--every 3]
+
+Starts a Hub of its own, signs people in through its proxy, gives each an open stream of events
+and a client that asks for lists, and some a server of their own; replays simulated frames, each
+made another by a few pixels. Prints the memory of each part, and what grew between the second
+quarter and the last: memory, open files, connections and threads of the service, and the lag from
+a file's rename to its event. The exit code is 1 if anything grew by more than a tenth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psutil
+
+from goodman_live.hub.accounts.database import make_engine, session_factory
+from goodman_live.hub.accounts.proposals import create_proposal
+from goodman_live.hub.accounts.users import create_user
+from goodman_live.hub.demo.processes import MARK, marked
+from goodman_live.pipeline.simulate.night import write_night
+from goodman_live.server_extension.catalogue.migrate import migrate
+
+PASSWORD = "a-long-w0rd-for-tests!"  # noqa: S105 (of people who do not exist)
+PERIOD_S = 5.0
+"""Between two looks at the service."""
+GROWTH = 1.10
+SERVICE = "goodman_live.server_extension.service"
+
+
+@dataclass
+class Site:
+    """A running Hub, and what was seen of it."""
+
+    root: Path
+    url: str
+    sent: dict[str, float] = field(default_factory=dict)
+    lags: list[tuple[float, float]] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    asked: int = 0
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def processes(self, word: str) -> list[psutil.Process]:
+        """Return its processes with a word in their command line."""
+        return [one for one in marked(self.root) if word in " ".join(one.cmdline())]
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+@contextlib.contextmanager
+def hub(root: Path, people: list[str]):  # noqa: ANN201 (a benchmark's own)
+    url = f"sqlite:///{root}/goodman.sqlite"
+    (root / "raw").mkdir()
+    migrate(url)
+    engine = make_engine(url)
+    with session_factory(engine)() as session:
+        users = [
+            create_user(
+                session, username=name, email=f"{name}@example.org", password=PASSWORD,
+                is_staff=name == people[0],
+            )
+            for name in people
+        ]  # fmt: skip
+        create_proposal(session, soar_id="SOAR2026B-001", pi=users[-1])
+    engine.dispose()
+    names = ("HUB", "HUB_INTERNAL", "PROXY_API", "SERVICE")
+    ports = dict(zip(names, free_ports(4), strict=True))
+    project = Path(__file__).resolve().parent.parent
+    command = [sys.executable, "-m", "jupyterhub", "-f", str(project / "jupyterhub_config.py")]
+    command += [f"--JupyterHub.db_url=sqlite:///{root}/hub.sqlite"]
+    command += [f"--JupyterHub.cookie_secret_file={root}/cookie_secret"]
+    command += [f"--ConfigurableHTTPProxy.pid_file={root}/proxy.pid"]
+    env = os.environ | {"GOODMAN_DATA": str(root), "GOODMAN_ONE_OS_USER": "1", MARK: str(root)}
+    env |= {f"GOODMAN_{name}_PORT": str(port) for name, port in ports.items()}
+    with (root / "hub.log").open("wb") as sink:
+        process = subprocess.Popen(command, env=env, cwd=root, stdout=sink, stderr=sink)
+    site = Site(root, f"http://127.0.0.1:{ports['HUB']}")
+    try:
+        for path in ("/hub/health", "/services/goodman/api/"):
+            while not answers(site.url + path):
+                if process.poll() is not None:
+                    sys.exit((root / "hub.log").read_text()[-3000:])
+                time.sleep(0.5)
+        yield site
+    finally:
+        site.over.set()
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(60)
+        for one in marked(root):
+            one.kill()
+
+
+def answers(url: str) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(url, trust_env=False, timeout=5).is_success
+    return False
+
+
+def sign_in(site: Site, name: str) -> httpx.Client:
+    client = httpx.Client(base_url=site.url, trust_env=False, timeout=120, follow_redirects=True)
+    client.get("/hub/login")
+    form = {"username": name, "password": PASSWORD}
+    form["_xsrf"] = client.cookies.get("_xsrf", path="/hub/")
+    if client.post("/hub/login", data=form, follow_redirects=False).status_code != 302:
+        sys.exit(f"{name} cannot sign in")
+    client.get("/services/goodman/api/docs/").raise_for_status()
+    return client
+
+
+def listen(site: Site, client: httpx.Client, *, measure: bool) -> None:
+    """Hold a stream of events open, as a page does."""
+    xsrf = client.cookies.get("_xsrf", path="/services/goodman/")
+    while not site.over.is_set():
+        try:
+            with client.stream(
+                "GET", "/services/goodman/api/events/", params={"_xsrf": xsrf}, timeout=None
+            ) as answer:
+                for line in answer.iter_lines():
+                    if site.over.is_set():
+                        return
+                    if measure and line.startswith("data: ") and '"frame.added"' in line:
+                        event = json.loads(line[6:])
+                        began = site.sent.get(event.get("file_name", ""))
+                        if began:
+                            now = time.monotonic()
+                            site.lags.append((now, now - began))
+        except httpx.TransportError as error:
+            if not site.over.is_set():
+                site.errors.append(repr(error))
+                time.sleep(1)
+
+
+def ask(site: Site, clients: list[httpx.Client]) -> None:
+    """Ask for lists, as people who look around."""
+    paths = itertools.cycle(["files/?page_size=20", "night/", "proposals/", "files/facets/"])
+    for client in itertools.cycle(clients):
+        if site.over.wait(0.2):
+            return
+        xsrf = client.cookies.get("_xsrf", path="/services/goodman/")
+        try:
+            answer = client.get(
+                f"/services/goodman/api/{next(paths)}", headers={"X-XSRFToken": xsrf or ""}
+            )
+            site.asked += 1
+            if answer.status_code != 200:
+                site.errors.append(f"{answer.status_code} {answer.url}")
+        except httpx.TransportError as error:
+            site.errors.append(repr(error))
+
+
+def observe(site: Site, frames: list[Path], every_s: float) -> None:
+    """Let frames arrive, none twice the same."""
+    for number, frame in enumerate(itertools.cycle(frames)):
+        if site.over.wait(every_s):
+            return
+        data = bytearray(frame.read_bytes())
+        data[-2880:-2876] = number.to_bytes(4, "big")
+        name = f"{number:05d}_{frame.name.partition('_')[2] or frame.name}"
+        part = site.root / "raw" / f".{name}.part"
+        part.write_bytes(data)
+        site.sent[name] = time.monotonic()
+        part.rename(site.root / "raw" / name)
+
+
+def megabytes(processes: list[psutil.Process]) -> float:
+    total = 0
+    for one in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += one.memory_info().rss
+    return total / 2**20
+
+
+def watch(site: Site, minutes: float) -> list[dict[str, float]]:
+    service = psutil.Process(min(one.pid for one in site.processes(SERVICE)))
+    samples = []
+    end = time.monotonic() + 60 * minutes
+    while time.monotonic() < end:
+        samples.append(
+            {
+                "at": time.monotonic(),
+                "service MB": service.memory_info().rss / 2**20,
+                "open files": float(service.num_fds()),
+                "connections": float(len(service.net_connections("tcp"))),
+                "threads": float(service.num_threads()),
+                "all MB": megabytes(marked(site.root)),
+            }
+        )
+        time.sleep(PERIOD_S)
+    return samples
+
+
+def report(site: Site, samples: list[dict[str, float]]) -> int:
+    """Print what grew between the second quarter and the last."""
+    quarter = len(samples) // 4
+    early, late = samples[quarter : 2 * quarter], samples[-quarter:]
+    grown = 0
+    rows = [
+        (name, *(statistics.median(one[name] for one in part) for part in (early, late)))
+        for name in samples[0]
+        if name != "at"
+    ]
+    lags = [
+        [lag for at, lag in site.lags if part[0]["at"] <= at <= part[-1]["at"]]
+        for part in (early, late)
+    ]
+    if all(lags):
+        rows.append(("event lag s, p95", *(sorted(one)[int(0.95 * len(one))] for one in lags)))
+    for name, before, after in rows:
+        # Fewer than a handful of files or threads more are no trend.
+        more = after > before * GROWTH and after - before > (0.5 if "lag" in name else 5)
+        grown += more
+        print(f"  {name:18} {before:9.2f} -> {after:9.2f}{'  GREW' if more else ''}")
+    print(f"  {len(site.lags)} frames told, {site.asked} requests, {len(site.errors)} errors")
+    for error in site.errors[:3]:
+        print(f"    {error}")
+    return 1 if grown or site.errors else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--people", type=int, default=50)
+    parser.add_argument("--servers", type=int, default=2, help="people with a server of their own")
+    parser.add_argument("--every", type=float, default=3.0, help="seconds between two frames")
+    arguments = parser.parse_args()
+    people = ["chief", *(f"person{number:02d}" for number in range(1, arguments.people))]
+    with tempfile.TemporaryDirectory(prefix="goodman-soak-") as folder:
+        root, night = Path(folder) / "data", Path(folder) / "night"
+        root.mkdir()
+        write_night(night, "demo", seed=5)
+        frames = sorted((night / "RAW").iterdir())
+        with hub(root, people) as site:
+            before = megabytes(site.processes(SERVICE))
+            start = time.monotonic()
+            clients = [sign_in(site, name) for name in people]
+            print(f"{len(people)} people signed in in {time.monotonic() - start:.1f} s")
+            for name, client in zip(people[: arguments.servers], clients, strict=False):
+                client.get("/hub/spawn")
+                while (
+                    not client.get(f"/user/{name}/api")
+                    .headers["content-type"]
+                    .startswith("application/json")
+                ):
+                    time.sleep(1)
+            jobs = [(observe, (site, frames, arguments.every)), (ask, (site, clients))]
+            threads = [threading.Thread(target=do, args=given, daemon=True) for do, given in jobs]
+            threads += [
+                threading.Thread(
+                    target=listen, args=(site, client), kwargs={"measure": not n}, daemon=True
+                )
+                for n, client in enumerate(clients)
+            ]
+            for thread in threads:
+                thread.start()
+            samples = watch(site, arguments.minutes)
+            servers = site.processes("jupyterhub.singleuser") + site.processes("ipykernel")
+            print(f"service with its workers: {before:.0f} MB before, ", end="")
+            print(f"{megabytes(site.processes(SERVICE)):.0f} MB with all signed in")
+            if arguments.servers:
+                each = megabytes(servers) / arguments.servers
+                print(f"a user's server with its waiting kernel: {each:.0f} MB")
+            code = report(site, samples)
+            site.over.set()
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
