@@ -15,6 +15,7 @@ from goodman_live.pipeline.core.background import (
 )
 from goodman_live.pipeline.core.blocks import make_blocks
 from goodman_live.pipeline.core.errors import NoTargetError
+from goodman_live.pipeline.core.follow import scaled
 from goodman_live.pipeline.core.profile import Shape
 from goodman_live.pipeline.core.refine import (
     MOST_ORDER,
@@ -29,6 +30,7 @@ from goodman_live.pipeline.core.refine import (
     step_width,
     total_snr,
 )
+from goodman_live.pipeline.core.score import SEEING_ROWS
 from goodman_live.pipeline.core.series import Series, fit_series
 from goodman_live.pipeline.core.source import (
     CORE,
@@ -37,7 +39,7 @@ from goodman_live.pipeline.core.source import (
     core_offsets,
     cut_strip,
 )
-from goodman_live.pipeline.core.targets import SEEING_ROWS, Search, find_targets, scaled
+from goodman_live.pipeline.core.targets import find_targets
 from goodman_live.pipeline.core.working import Working, prepare
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from goodman_live.pipeline.core.frame import Frame
     from goodman_live.pipeline.core.profile import ShapeName
     from goodman_live.pipeline.core.source import Strip
+    from goodman_live.pipeline.core.stacked import Search
     from goodman_live.pipeline.core.trace import Trace
 
 Method = Literal["optimal", "fractional"]
