@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.ndimage import binary_dilation, label
+from scipy.ndimage import binary_dilation, label, maximum_filter
 from scipy.special import ndtri
 
 from goodman_live.pipeline.core.dcr import find_dcr, parameters_for
@@ -24,6 +24,8 @@ from goodman_live.pipeline.core.sharpness import (
 from goodman_live.pipeline.core.smooth import image_model, spectrum_model
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 Method = Literal["lacosmic", "dcr", "none"]
@@ -64,6 +66,8 @@ _PROFILE_ERROR = 0.05
 """Share of a peak by which pixels and profiles differ from the model of light."""
 _LARGE_SATURATED = 12
 """A saturated patch of more pixels is light, not a hit."""
+_RIM = 16
+"""Unbinned pixels beyond the field's edge in which light falls off."""
 _RADII = (2, 4, 8)
 """Half sides of the squares from which a hit is filled, the first with enough good pixels."""
 _ENOUGH = 6
@@ -114,31 +118,69 @@ def clean_cosmics(frame: Frame, method: Method, *, camera: str, spectrum: bool) 
     """
     if method == "none":
         return Cleaned(frame, np.zeros(frame.data.shape, bool), 0)
-    ignore = _never_hits(frame.flags)
-    xbin = frame.window.xbin
-    smooth = partial(spectrum_model, xbin=xbin) if spectrum else image_model
-    unfit = ignore | ((frame.flags & np.uint8(Flag.UNEXPOSED)) != 0)
-    light = np.where(unfit, np.float32(np.nan), frame.data) if unfit.any() else frame.data
-    model, variance = smooth(light), frame.uncertainty**2
+    never = _never_hits(frame.flags)
+    field = _Field.of(frame, spectrum=spectrum)
+    ignore = never | field.rim
+    model, variance = field.model(frame.data, never), frame.uncertainty**2
+    # beside the dark beyond the field's edge all light would look sharp
+    data = np.where(field.rim, model, frame.data) if field.rim.any() else frame.data
     # the photons of a hit are in its own variance, and would hide it and its flanks
-    quiet = np.maximum(smooth(variance), np.float32(_LEAST_SHARE) * variance)
+    quiet = field.model(variance, np.zeros_like(never))
+    quiet = np.maximum(quiet, np.float32(_LEAST_SHARE) * variance)
     wrong = (np.float32(_MODEL_ERROR[spectrum]) * np.maximum(model, 0)) ** 2
     quiet += wrong
     if method == "lacosmic":
         variance += wrong
         steps = STEPS if spectrum else 0
-        mask = find_lacosmic(frame.data, model, variance, quiet=quiet, ignore=ignore, steps=steps)
+        mask = find_lacosmic(data, model, variance, quiet=quiet, ignore=ignore, steps=steps)
+        if spectrum and mask.any():
+            # half of a block's length bends the model, which then hides the rest of a long track
+            model = field.model(frame.data, never | mask)
+            mask = grow(mask, data - model, quiet, ~ignore, steps=STEPS)
     else:
-        contrast = (frame.data - model) / np.sqrt(quiet)
-        mask = find_dcr(contrast, parameters_for(camera, xbin), ignore=ignore)
+        contrast = (data - model) / np.sqrt(quiet)
+        mask = find_dcr(contrast, parameters_for(camera, frame.window.xbin), ignore=ignore)
     if method == "dcr" or not spectrum:
-        residual = frame.data - model
+        residual = data - model
         optics = _Light.of(frame, residual, quiet, ~ignore, spectrum=spectrum)
         mask = optics.sharp_events(mask)
         if method == "lacosmic":
             mask = grow(mask | optics.sharp(), residual, quiet, ~ignore, falling=True)
     events = int(label(mask, np.ones((3, 3)))[1]) if mask.any() else 0
     return Cleaned(fill(frame, mask, model), mask, events)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Field:
+    """The lit field and what lies beyond it, each smooth by itself."""
+
+    smooth: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    unexposed: NDArray[np.bool_]
+    rim: NDArray[np.bool_]
+    """Unexposed pixels in which no hit is looked for: those of the slit's ends, and of an image
+    those near the field, where light falls off steeply."""
+
+    @classmethod
+    def of(cls, frame: Frame, *, spectrum: bool) -> _Field:
+        xbin, ybin = frame.window.xbin, frame.window.ybin
+        smooth = partial(spectrum_model, xbin=xbin, ybin=ybin) if spectrum else image_model
+        rim = unexposed = (frame.flags & np.uint8(Flag.UNEXPOSED)) != 0
+        if unexposed.any() and not spectrum:
+            size = (2 * (_RIM // ybin) + 1, 2 * (_RIM // xbin) + 1)
+            rim = unexposed & maximum_filter(~unexposed, size)
+        return cls(smooth, unexposed, rim)
+
+    def model(self, values: NDArray[np.float32], unfit: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Return what is smooth in an image, shape (ny, nx)."""
+        unexposed = self.unexposed
+        if not unfit.any() and not unexposed.any():
+            return self.smooth(values)
+        lit = self.smooth(np.where(unfit | unexposed, np.float32(np.nan), values))
+        dark = unexposed & ~self.rim
+        if not dark.any():
+            return lit
+        beyond = self.smooth(np.where(unfit | ~dark, np.float32(np.nan), values))
+        return np.where(dark, beyond, lit)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -310,3 +310,44 @@ def test_crowded_fields_stay(exptime_s, fwhm_arcsec):
         mask = clean_cosmics(frame, "lacosmic", camera="Red", spectrum=False).mask
         false.append((mask & (cosmic <= 0) & (frame.flags == 0)).mean())
     assert np.mean(false) < 1e-4
+
+
+def test_the_edge_of_the_field_is_no_hit_and_hits_beyond_it_are_found():
+    """A flat-fielded image: noisy where the field ends, not divided beyond."""
+    false, missed = [], []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        y, x = np.mgrid[:500, :500]
+        share = np.clip((620 - np.hypot(x - 30, y - 30)) / 10, 0, 1)
+        unexposed = share < 0.2
+        response = np.where(unexposed, 1, share)
+        light = 3000 * share
+        noise = np.sqrt(light / 1.48 + 7)
+        hits = np.zeros(light.shape)
+        place = rng.integers(5, 495, (2, 120))
+        hits[tuple(place)] = 400 + 20 * noise[tuple(place)]
+        data = (light + rng.normal(0, noise) + hits) / response
+        error = np.sqrt(noise**2 + hits / 1.48) / response
+        flags = np.where(unexposed, Flag.UNEXPOSED, 0).astype(np.uint8)
+        frame = Frame(
+            data.astype(np.float32), error.astype(np.float32), flags, fits.Header(),
+            Window(900, 900, 500, 500, 2, 2),
+        )  # fmt: skip
+        mask = clean_cosmics(frame, "lacosmic", camera="Red", spectrum=False).mask
+        rim = unexposed & (share > 0)
+        false.append((mask & (hits == 0)).mean())
+        missed.append(((hits > 0) & ~mask & ~rim).sum() / (hits > 0).sum())
+    assert np.mean(false) < 1e-4
+    assert np.mean(missed) < 0.05
+
+
+@pytest.mark.parametrize("upright", [True, False])
+@pytest.mark.parametrize("binning", [(1, 1), (2, 2)])
+def test_long_tracks_are_no_lines(upright, binning):
+    """A muon that crosses the detector at a shallow angle looks like a trace or a sky line."""
+    frame, *_ = scene(6, rate=0.0, binning=binning)
+    length = 24 // binning[0]
+    rows, columns = (length, 1) if upright else (1, length)
+    frame.data[100 : 100 + rows, 300 : 300 + columns] += 500.0
+    mask = clean_cosmics(frame, "lacosmic", camera="Red", spectrum=True).mask
+    assert mask[100 : 100 + rows, 300 : 300 + columns].mean() > 0.9
