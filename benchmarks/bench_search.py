@@ -151,6 +151,8 @@ def filters(page: Page, url: str, name: str, repeat: int) -> list[float]:
     for key in FILTERS:
         box = f"[data-facet={key}] input"
         took = []
+        page.locator(f"[data-facet={key}]").evaluate("(node) => { node.open = true; }")
+        page.wait_for_timeout(300)
         if page.locator(box).count() < 2:
             continue
         for _ in range(repeat):

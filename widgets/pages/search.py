@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode
@@ -144,21 +143,26 @@ class SearchPage:
             self.table.ask()
 
     async def _read(self, asked: dict[str, Any]) -> Found:
-        filters = as_filters(self.facets.chosen)
+        chosen = self.facets.chosen
+        # The counts take longer and weigh more: the files do not wait for them.
+        self.shell.tasks.start("facets", self._count(chosen))
         try:
-            page, found = await asyncio.gather(
-                self._client.files(**filters, **asked), self._client.facets(**filters)
-            )
+            page = await self._client.files(**as_filters(chosen), **asked)
         except InvalidRequestError as error:
             # What was typed is no date or no position: say so, and leave what is shown.
             self.facets.fault = str(error)
             table = self.table.widget
             return Found(table.rows, table.count)
-        with self.facets.hold_sync():
-            self.facets.fault = ""
-            self.facets.groups = facet_groups(found, self.facets.chosen)
-        self.place.query = to_query(self.facets.chosen, self.table.widget.ordering, asked["page"])
+        self.facets.fault = ""
+        self.place.query = to_query(chosen, self.table.widget.ordering, asked["page"])
         return Found([file_row(file) for file in page["results"]], page["count"])
+
+    async def _count(self, chosen: dict[str, list[str]]) -> None:
+        try:
+            found = await self._client.facets(**as_filters(chosen))
+        except InvalidRequestError:
+            return  # said where the files are read
+        self.facets.groups = facet_groups(found, chosen)
 
     # columns
 

@@ -46,13 +46,19 @@ function render({ model, el }) {
     const focus = groups.contains(document.activeElement) ? [document.activeElement.name, document.activeElement.value] : null;
     groups.replaceChildren(...model.get("groups").map((group) => {
       const on = new Set(chosen[group.key] || []);
+      const values = h("div", { class: "gl-facetvalues", role: "group", "aria-label": group.label });
       const box = h("details", { class: "gl-facet", open: open.has(group.key) || on.size > 0, "data-facet": group.key },
-        h("summary", {}, group.label, on.size ? h("span", { class: "gl-count" }, String(on.size)) : null),
-        h("div", { class: "gl-facetvalues", role: "group", "aria-label": group.label }, group.values.map((one) => h("label", { class: one.count ? null : "gl-muted" },
+        h("summary", {}, group.label, on.size ? h("span", { class: "gl-count" }, String(on.size)) : null), values,
+        group.values.length ? null : h("p", { class: "gl-muted" }, "No choice here."));
+      // Years of nights are many choices: they are drawn when somebody looks.
+      const draw = () => {
+        if (!box.open || values.childElementCount) return;
+        values.replaceChildren(...group.values.map((one) => h("label", { class: one.count ? null : "gl-muted" },
           h("input", { type: "checkbox", name: group.key, value: one.value, checked: on.has(one.value), onchange: gather }),
-          h("span", {}, one.label), h("b", {}, one.count.toLocaleString("en")))),
-        group.values.length ? null : h("p", { class: "gl-muted" }, "No choice here.")));
-      box.addEventListener("toggle", () => { if (box.open) open.add(group.key); else open.delete(group.key); });
+          h("span", {}, one.label), h("b", {}, one.count.toLocaleString("en")))));
+      };
+      draw();
+      box.addEventListener("toggle", () => { if (box.open) open.add(group.key); else open.delete(group.key); draw(); });
       return box;
     }));
     if (focus) [...groups.querySelectorAll("input")].find((one) => one.name === focus[0] && one.value === focus[1])?.focus();
