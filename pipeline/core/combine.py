@@ -101,7 +101,7 @@ def combine(
     A value is clipped where it departs from the median of its pixel by more than `clip` times
     the larger of two noises: 1.4826 times the median absolute deviation of the pixel, and what
     read noise (and photons, if `gain` is given) must give. The second keeps a chance agreement
-    of few values from clipping good ones.
+    of few values from clipping good ones. Of two that noise does not explain the lower is kept.
 
     Parameters
     ----------
@@ -196,6 +196,8 @@ class _Job:
         stack, masked = self.load(rows)
         with np.errstate(invalid="ignore"):  # inf - inf of masked values
             median, deviation = _median_and_deviation(stack, masked=masked)
+            if len(stack) == 2:
+                self.prefer_lower(stack, median, deviation)
             noise2 = self.noise2(median)
             limit = self.clip * np.sqrt(np.maximum((MAD_TO_SIGMA * deviation) ** 2, noise2))
             stack -= median
@@ -219,6 +221,21 @@ class _Job:
         out.uncertainty[rows] = np.where(lost, np.nan, factor * np.sqrt(error2)).reshape(shape)
         out.count[rows] = count.reshape(shape)
         out.scatter[rows] = np.sqrt(scatter2).reshape(shape)
+
+    def prefer_lower(
+        self,
+        stack: NDArray[np.float32],
+        median: NDArray[np.float32],
+        deviation: NDArray[np.float32],
+    ) -> None:
+        """Put the lower of two values in the place of their median where they cannot agree.
+
+        Of two no deviation tells the wild one; cosmic rays only add.
+        """
+        low, high = stack.min(axis=0), stack.max(axis=0)
+        apart = high - low > self.clip * np.sqrt(2 * self.noise2(low))
+        median[apart] = low[apart]
+        deviation[apart] = 0
 
     def noise2(self, median: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the variance that noise alone gives one value, in scaled ADU."""

@@ -119,10 +119,10 @@ def _one_shift(
     slope = np.convolve(np.gradient(np.log(np.maximum(lamp, 1e-6))), kernel, mode="same")
     use = np.isfinite(spectrum) & (spectrum > 0) & (lamp > _FAINT * lamp.max())
     use[:_SMOOTH] = use[-_SMOOTH:] = False
-    if use.sum() < 10 * _SMOOTH:
-        return None
     shift, error = 0.0, np.inf
     for _ in range(_ROUNDS):
+        if use.sum() < 10 * _SMOOTH:
+            return None
         expected = np.interp(column - shift, column, lamp)
         ratio = np.where(use, spectrum / expected, np.nan)
         ratio /= np.nanmedian(ratio)
@@ -135,7 +135,7 @@ def _one_shift(
         value = ratio[use]
         by = -float(lever @ (value - value.mean())) / total
         off = np.abs(value - value.mean() + by * lever)
-        scatter = 1.4826 * float(np.median(off))
+        scatter = max(1.4826 * float(np.median(off)), 1e-5)
         shift, error = shift + by, scatter / np.sqrt(total)
         use[np.flatnonzero(use)[off > _CLIP * scatter]] = False
     return shift, error

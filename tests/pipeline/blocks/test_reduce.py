@@ -83,6 +83,45 @@ def test_pulls_against_truth_have_unit_width(small, masters, tmp_path):
     assert abs(np.mean(centres)) < 0.05
 
 
+@pytest.mark.parametrize("method", ["mean", "full"])
+def test_pulls_with_the_other_normalisations(method, small, calib, masters, tmp_path):
+    settings = SETTINGS.model_copy(update={"flat_normalisation": method})
+    raws = sorted(calib.glob("flat*"))
+    made = build_master_flat(raws, bias=masters[0], out_dir=tmp_path / "m", settings=settings)
+    flat = made.products[0].path
+    widths = []
+    for seed in range(3):
+        sim = science(tmp_path / f"s{seed}.fits", small, seed)
+        result = run(tmp_path / f"s{seed}.fits", tmp_path, (masters[0], flat), settings)
+        frame = read_frame(result.products[0].path)
+        pulls = (frame.data - light_of(sim, small, frame, flat)) / frame.uncertainty
+        widths.append(pulls[frame.flags == 0].std())
+    assert 0.97 <= np.mean(widths) <= 1.03
+
+
+@pytest.mark.parametrize(("camera", "binning"), [("Red", 1), ("Red", 2), ("Blue", 2)])
+def test_pulls_of_images_with_a_saturated_star(camera, binning, tmp_path):
+    region = Region("user-defined", 1200, 1200, 260, 240)
+    chosen = setup(camera, None, binning=(binning, binning), region=region)
+    masters = make_masters(chosen, tmp_path, number=6)
+    stars = np.array([[60.0, 80.0, 3e5], [150.5, 120.2, 40.0], [200.0, 30.0, 300.0]])
+    widths, saturated = [], 0
+    for seed in range(3):
+        sim = frames.image(chosen, seed=seed, exptime_s=240.0, placed=stars)
+        sim.write(tmp_path / f"s{seed}.fits")
+        result = run(tmp_path / f"s{seed}.fits", tmp_path / "out", masters)
+        frame = read_frame(result.products[0].path)
+        good = frame.flags == 0
+        pulls = (frame.data - light_of(sim, chosen, frame, masters[1])) / frame.uncertainty
+        widths.append(pulls[good].std())
+        saturated += ((frame.flags & Flag.SATURATED) != 0).sum()
+        rows, columns = frame.window.slices_in(window_of(chosen))
+        full = sim.data[rows, columns] >= chosen.readout.clip_adu
+        assert not good[full].any()
+    assert saturated > 30
+    assert 0.97 <= np.mean(widths) <= 1.03
+
+
 def test_bias_structure_is_gone_bad_columns_included(tmp_path):
     """All 948 rows of a science frame: the level of a row is smoothed with its neighbours."""
     tall = setup("Red", "930_M4", region=Region("user-defined", 0, 1100, 500, 948))

@@ -123,3 +123,28 @@ def test_refuses_what_cannot_be_combined():
         combine(layers(raws[:1]), rdnoise_adu=1)
     with pytest.raises(ValueError, match="differ in shape"):
         combine([*layers(raws), *layers([raws[0][:5]])], rdnoise_adu=1)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("gain", [None, 1.5])
+def test_of_two_frames_the_one_without_the_hit_counts(gain, masked):
+    rng = np.random.default_rng(5)
+    level = 2000.0 if gain else 0.0
+    noise = np.sqrt(2.6**2 + (level / gain if gain else 0))
+    data = (700 + level + rng.normal(0, noise, (2, 80, 90))).astype(np.float32)
+    hit = rng.random((80, 90)) < 0.02
+    data[1][hit] += 40 * noise
+    missing = np.zeros((80, 90), bool)
+    missing[:3] = masked
+    layers = [
+        Layer(data[0], np.full(80, 700, np.float32), missing=missing),
+        Layer(data[1], np.full(80, 700, np.float32)),
+    ]
+    combined = combine(layers, rdnoise_adu=2.6, gain=gain)
+    alone = hit & ~missing
+    np.testing.assert_allclose(combined.data[alone], data[0][alone] - 700, atol=1e-2)
+    assert (combined.count[alone] == 1).all()
+    rest = ~hit & ~missing
+    assert (combined.count[rest] == 2).mean() > 0.999
+    pulls = (combined.data - level)[~hit] / combined.uncertainty[~hit]
+    assert pulls.std() == pytest.approx(1, abs=0.05)
