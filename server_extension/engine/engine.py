@@ -218,7 +218,8 @@ class Engine:
                 if job.state not in LIVE_STATES or left <= 0:
                     return job
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), min(left, 1.0))
+                    async with asyncio.timeout(min(left, 1.0)):
+                        await changed.wait()
 
     def _job(self, job_id: int) -> Job:
         with self.catalogue.read() as session:
@@ -310,8 +311,10 @@ class Engine:
             if not due:
                 soonest = min(self._dirty.values(), default=now + 60.0)
                 self._changed.clear()
+                # Not `wait_for`: in Python 3.11 it can swallow the cancellation of a stop.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), max(soonest - now, 0.01))
+                    async with asyncio.timeout(max(soonest - now, 0.01)):
+                        await self._changed.wait()
                 continue
             for key in due:
                 del self._dirty[key]

@@ -204,7 +204,8 @@ class EventStream:
 
     async def _sleep(self, changed: asyncio.Event) -> bool:
         try:
-            await asyncio.wait_for(changed.wait(), self._poll_s)
+            async with asyncio.timeout(self._poll_s):
+                await changed.wait()
         except TimeoutError:
             return False
         return True

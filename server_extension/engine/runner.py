@@ -76,6 +76,7 @@ class Runner:
         self._slots = 0
         self._asked = 0.0
         self._had_slots = time.monotonic()
+        self._stopping = False
         self._loop_task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -85,6 +86,7 @@ class Runner:
 
     async def stop(self) -> None:
         """Stop taking jobs; what runs is queued again by the next start."""
+        self._stopping = True
         tasks = [task for task in (self._loop_task, *self._running.values()) if task]
         for task in tasks:
             task.cancel()
@@ -102,9 +104,11 @@ class Runner:
             task.cancel()
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping:  # Dask may turn a cancellation into an error of the network
+            # Not `wait_for`: in Python 3.11 it can swallow the cancellation of a stop.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._kick.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):
+                    await self._kick.wait()
             self._kick.clear()
             try:
                 await self._fill()
@@ -143,7 +147,7 @@ class Runner:
 
     async def _reconnect(self) -> None:
         log.warning("cluster.lost")
-        while True:
+        while not self._stopping:
             try:
                 await self._cluster.reconnect()
             except (OSError, TimeoutError, GoodmanError) as error:

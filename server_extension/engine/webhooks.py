@@ -113,7 +113,8 @@ class Webhooks:
                     # A database that is away for a moment must not end the webhooks for good.
                     log.exception("webhooks.failed")
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), LOOK_S)
+                    async with asyncio.timeout(LOOK_S):
+                        await changed.wait()
 
     def _active(self) -> list[int]:
         with self._catalogue.read() as session:

@@ -339,5 +339,6 @@ class Intake:
             # A large archive is not walked all the time.
             pause = max(RESCAN_S, RESCAN_SHARE * (time.monotonic() - began))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._stop.wait()
                 return

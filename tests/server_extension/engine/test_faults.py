@@ -14,6 +14,7 @@ from goodman_live.pipeline.core.errors import SettingsError
 from goodman_live.server_extension.catalogue.errors import ConflictError, NotFoundError
 from goodman_live.server_extension.catalogue.models import Event, Frame
 from goodman_live.server_extension.catalogue.viewer import LOCAL_OWNER, Viewer
+from goodman_live.server_extension.engine import runner
 from goodman_live.server_extension.engine.jobs import MOST_TRIES
 
 
@@ -177,3 +178,20 @@ async def test_the_steps_of_a_block_are_told_meanwhile_and_kept_in_the_log(live)
         progress = [event.data["progress"] for event in told if event.kind == "job.changed"]
     assert progress == sorted(progress)
     assert running.progress in progress
+
+
+async def test_a_cluster_whose_workers_are_gone_for_good_is_started_anew(live, monkeypatch):
+    monkeypatch.setattr(runner, "WITHOUT_S", 0.5)
+    await live.engine.cluster._local.scale(0)  # their nannies end too: nobody starts another
+    job = await live.engine.submit("works", live.add_frame("a.fits"))
+    assert (await live.until(job.id, "done", "failed")).state == "done"
+
+
+async def test_a_stop_at_the_moment_of_a_kick_ends(live):
+    taker = live.engine._runner
+    for _ in range(20):
+        await asyncio.sleep(0)  # it waits for a kick
+    taker.kick()
+    async with asyncio.timeout(60):
+        await taker.stop()
+    assert taker._loop_task.done()
