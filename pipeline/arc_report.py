@@ -11,8 +11,8 @@ from goodman_live.pipeline.core.arc import known_lamps
 
 if TYPE_CHECKING:
     from goodman_live.pipeline.core.arc import ArcSolution
-    from goodman_live.pipeline.core.identify import LineRecord
     from goodman_live.pipeline.core.info import FrameInfo
+    from goodman_live.pipeline.core.observed import LineRecord
     from goodman_live.pipeline.core.wavelength import WavelengthSolution
 
 

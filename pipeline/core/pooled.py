@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from goodman_live.pipeline.core.identify import LineRecord
+    from goodman_live.pipeline.core.observed import LineRecord
     from goodman_live.pipeline.core.wavelength import WavelengthSolution
 
 _SAME_TIME_S = 1.0

@@ -9,9 +9,10 @@ import numpy as np
 
 from goodman_live.pipeline.core.errors import UntrustedSolutionError
 from goodman_live.pipeline.core.grating import known_gratings
-from goodman_live.pipeline.core.identify import Identified, LineRecord, Seen, identify
+from goodman_live.pipeline.core.identify import Identified, identify
 from goodman_live.pipeline.core.lines import lines_for
 from goodman_live.pipeline.core.match import Candidate, Observed, find_candidates
+from goodman_live.pipeline.core.observed import LineRecord, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
