@@ -69,12 +69,14 @@ def read_info(path: Path, *, overlay: Overlay | None = None) -> FrameInfo:
 def read_header(path: Path) -> fits.Header:
     """Read the primary header of a frame as it is, bytes that FITS forbids replaced by ``?``.
 
+    Of a product that is a table, such as the stars of an image, that of the file.
+
     Raises
     ------
     BadFrameError
         As `read_info`.
     """
-    return _read(path, pixels=False)[0]
+    return _table_header(path) or _read(path, pixels=False)[0]
 
 
 def read_described(path: Path, *, overlay: Overlay | None = None) -> tuple[fits.Header, FrameInfo]:
@@ -148,6 +150,19 @@ def _frame_of(
         header=record.begin(header, path, info),
         window=info.window,
     )
+
+
+def _table_header(path: Path) -> fits.Header | None:
+    """Return the header of one of our tables, None for any other file."""
+    try:
+        with path.open("rb") as stream:
+            header = legal_header(read_cards(path, stream)[0])
+    except OSError:
+        return None  # what is wrong is said by who reads the frame
+    if header.get("NAXIS") != 0 or "GSP_FNAM" not in header:
+        return None
+    check_whole(path)
+    return header
 
 
 def _overlaid(header: fits.Header, overlay: Overlay | None) -> fits.Header:

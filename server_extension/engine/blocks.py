@@ -80,6 +80,7 @@ SHAPING: dict[str, frozenset[str]] = {
     WAVELENGTH.name: frozenset({"linear_output", "apply_flexure"}),
     SENSITIVITY.name: frozenset(),
     FLUX.name: frozenset({"linear_output", "telluric_correction"}),
+    ASTROMETRY.name: frozenset(),
     STACK.name: frozenset({"signal_to_noise_goal"}),
     FLUX_STACK.name: frozenset({"signal_to_noise_goal"}),
 }

@@ -32,6 +32,7 @@ from goodman_live.server_extension.engine.drafts import (
     sticky,
 )
 from goodman_live.server_extension.engine.events import frame_event
+from goodman_live.server_extension.engine.fields import draft_field
 from goodman_live.server_extension.engine.fluxes import (
     ROLE,
     draft_flux,
@@ -116,7 +117,7 @@ def _plan_chain(session: Session, raw: Frame, root: Path) -> Outcome:
     if (outcome := _ensure(session, draft, raw, root)) is not None:
         return outcome
     if raw.kind != Kind.SPECTRUM:
-        return _done(draft)
+        return _plan_field(session, raw, root, draft)
     reduced = _current(session, raw, 2)
     if not reduced:
         return Outcome("waiting", "Its reduced frame was removed.")
@@ -126,6 +127,17 @@ def _plan_chain(session: Session, raw: Frame, root: Path) -> Outcome:
     if (outcome := _ensure(session, extract, raw, root)) is not None:
         return outcome
     return _plan_wavelengths(session, raw, root, draft)
+
+
+def _plan_field(session: Session, raw: Frame, root: Path, reduction: Draft) -> Outcome:
+    """Queue the coordinates of an image; without a solution it is done all the same."""
+    done = _done(reduction)
+    field = draft_field(session, raw, reduction)
+    outcome = _ensure(session, field, raw, root) if field is not None else None
+    if outcome is None or outcome.state != "failed":
+        return done
+    said = " ".join(text for text in (done.waits_for, outcome.waits_for) if text)
+    return Outcome("done", said, done.provisional)
 
 
 def _plan_wavelengths(session: Session, raw: Frame, root: Path, reduced: Draft) -> Outcome:

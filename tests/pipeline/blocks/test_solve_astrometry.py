@@ -14,6 +14,7 @@ from goodman_live.pipeline.core.errors import (
     MissingCalibrationError,
     UntrustedSolutionError,
 )
+from goodman_live.pipeline.products.fits import read_header
 from goodman_live.pipeline.products.starcat import build_catalogue, read_field
 from goodman_live.pipeline.stars_command import stars
 
@@ -80,6 +81,7 @@ def test_magnitudes_and_limits(solved):
     result, truth, _, _ = solved
     product = result.products[1]
     assert product.role == "photometry"
+    assert read_header(product.path)["GSP_FNAM"] == product.path.name
     table = Table.read(product.path, hdu="STARS")
     _, _, red, pixel = truth
     x, y = pixel.T
