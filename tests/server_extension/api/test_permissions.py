@@ -82,6 +82,12 @@ ROWS = {
     "api_jobs_list": all_("api/jobs/"),
     "api_jobs_read": ours("api/jobs/{job}/"),
     "api_events_list": all_("api/events/", query={"since": "-1"}),
+    "api_webhooks_list": all_("api/webhooks/"),
+    # This service's operator allows no host.
+    "api_webhooks_create": all_(
+        "api/webhooks/", 400, json={"url": "https://a.example/", "proposal_id": "SOAR2026A-001"}
+    ),
+    "api_webhooks_delete": all_("api/webhooks/999999/", 404),
     "api_proposals_list": all_("api/proposals/"),
     "api_proposals_create": staff("api/proposals/", 409, json={"soar_id": "SOAR2026A-001"}),
     "api_proposals_read": ours("api/proposals/{proposal}/"),
