@@ -27,9 +27,9 @@ USER_PAGES = HUB_PAGES | {
     "script-src": "'self' 'unsafe-inline' 'unsafe-eval' blob:",
     "img-src": "'self' data: blob:",
 }
-"""Voilà's pages. Its template starts by an inline script, anywidget imports each component's script
-as a blob, and JupyterLab compiles schemas with ``eval``. Nothing comes from, or goes to, another
-host: a planted script could not send away what it reads."""
+"""Voilà's pages. Its template starts by an inline script, anywidget imports the script of each
+component as a blob, and JupyterLab compiles schemas with ``eval``. Nothing comes from, or goes to,
+another host: a planted script could not send away what it reads."""
 
 
 def written(policy: Mapping[str, str]) -> str:

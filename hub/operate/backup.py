@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, or_, update
-from sqlalchemy.engine import make_url
 
 from goodman_live import __version__
 from goodman_live.hub.accounts.database import make_engine
@@ -31,14 +30,14 @@ from goodman_live.hub.operate.manifest import (
     read_manifest,
 )
 from goodman_live.pipeline.products.atomic import sha256_of
-from goodman_live.server_extension.catalogue.migrate import current_revision, migrate, revisions
+from goodman_live.server_extension.catalogue.migrate import migrate, revisions
 from goodman_live.server_extension.catalogue.models import Arrival, Frame, Job
 from goodman_live.server_extension.gauges import BACKUP_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection
 
 LEFT_OUT = frozenset({"work", "logs", "night"})
 """Folders of the data root that hold nothing to keep: scratch, logs, the demonstration's night."""
@@ -85,10 +84,8 @@ def back_up(source: Source, folder: Path) -> Outcome:
     earlier = read_manifest(source.since) if source.since else None
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
-    database = databases.dump(source.database, folder)
-    database.chmod(0o600)
-    revision, rows = _inventory(source, database)
-    files = {database.name: _kept(database)}
+    dump = databases.dump(source.database, folder)
+    files = {dump.file.name: _kept(dump.file)}
     linked = 0
     for path in walk(source.data_root, raw=source.raw):
         name = f"{FILES}/{path.relative_to(source.data_root)}"
@@ -108,10 +105,10 @@ def back_up(source: Source, folder: Path) -> Outcome:
     made = Manifest(
         version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        revision=revision,
+        revision=dump.revision,
         data_root=str(source.data_root),
-        database=database.name,
-        rows=rows,
+        database=dump.file.name,
+        rows=dump.rows,
         files=files,
     )
     made.write(folder)
@@ -200,30 +197,6 @@ def move_paths(connection: Connection, old: str, new: str) -> int:
         statement = update(table).where(or_(column == old, below)).values(values)
         changed += connection.execute(statement).rowcount
     return changed
-
-
-def _inventory(source: Source, database: Path) -> tuple[str, dict[str, int]]:
-    """Return revision and rows: of the copy where that can be asked, else of the database."""
-    is_file = database.suffix == ".sqlite"
-    engine = make_engine(f"sqlite:///{database}" if is_file else source.database)
-    try:
-        revision = _revision(engine)
-        if not revision:
-            raise BadBackupError(
-                f"The database {make_url(source.database)!r} holds no catalogue.",
-                remedy="Set GOODMAN_DATA and GOODMAN_DATABASE as for the Hub.",
-            )
-        return revision, databases.count_rows(engine)
-    finally:
-        engine.dispose()
-        if is_file:
-            for tail in ("-wal", "-shm"):
-                database.with_name(database.name + tail).unlink(missing_ok=True)
-
-
-def _revision(engine: Engine) -> str:
-    with engine.connect() as connection:
-        return current_revision(connection)
 
 
 def _copy(path: Path, target: Path) -> bool:

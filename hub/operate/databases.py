@@ -11,17 +11,21 @@ import shutil
 import sqlite3
 import subprocess
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect, text
+from sqlalchemy import func, inspect, select, table, text
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from goodman_live.hub.accounts.database import make_engine
 from goodman_live.pipeline.core.errors import GoodmanError
+from goodman_live.server_extension.catalogue.migrate import current_revision
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
+    from sqlalchemy.engine.interfaces import IsolationLevel
 
 DEBIAN = Path("/usr/lib/postgresql")
 """Where Debian keeps PostgreSQL's programs, by version."""
@@ -62,23 +66,63 @@ def copy_sqlite(source: Path, target: Path) -> None:
         )
 
 
-def dump(url: str, folder: Path) -> Path:
-    """Write the database at `url` into `folder`; return the file.
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """A database in a file, as it was at one moment."""
+
+    file: Path
+    revision: str
+    rows: dict[str, int]
+    """Of each table, at that moment."""
+
+
+def dump(url: str, folder: Path) -> Dump:
+    """Write the database at `url` into `folder`.
 
     Raises
     ------
     DatabaseCopyError
-        If it cannot be read.
+        If it cannot be read, or holds no catalogue.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         target = folder / "database.sqlite"
         copy_sqlite(sqlite_path(parsed), target)
-        return target
-    target = folder / "database.pgdump"
-    options = ["--format=custom", "--no-owner", "--no-privileges", f"--file={target}"]
-    _run([program("pg_dump"), *options], parsed)
-    return target
+        made = _inventory(target, f"sqlite:///{target}")
+        for tail in ("-wal", "-shm"):
+            target.with_name(target.name + tail).unlink(missing_ok=True)
+    else:
+        made = _inventory(folder / "database.pgdump", url, dumped=True)
+    made.file.chmod(0o600)
+    return made
+
+
+def _inventory(file: Path, url: str, *, dumped: bool = False) -> Dump:
+    """Look into a database; with `dumped` write the file from the same view of it."""
+    engine = make_engine(url)
+    try:
+        with engine.connect().execution_options(isolation_level=_level(engine)) as connection:
+            revision = current_revision(connection)
+            if not revision:
+                raise DatabaseCopyError(
+                    f"The database {engine.url!r} holds no catalogue.",
+                    remedy="Set GOODMAN_DATA and GOODMAN_DATABASE as for the Hub.",
+                )
+            rows = _count(connection)
+            if dumped:
+                view = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
+                options = ["--format=custom", "--no-owner", "--no-privileges"]
+                where = [f"--snapshot={view}", f"--file={file}"]
+                _run([program("pg_dump"), *options, *where], engine.url)
+            return Dump(file, revision, rows)
+    except SQLAlchemyError as error:
+        raise DatabaseCopyError(f"{engine.url!r} cannot be read: {error}.") from error
+    finally:
+        engine.dispose()
+
+
+def _level(engine: Engine) -> IsolationLevel:
+    return "REPEATABLE READ" if engine.dialect.name == "postgresql" else "SERIALIZABLE"
 
 
 def load(file: Path, url: str) -> None:
@@ -141,13 +185,16 @@ def sqlite_path(url: URL) -> Path:
 
 def count_rows(engine: Engine) -> dict[str, int]:
     """Return the number of rows of each table, by name."""
-    tables = sorted(set(inspect(engine).get_table_names()) - {QUIET_TABLE})
-    quote = engine.dialect.identifier_preparer.quote
     with engine.connect() as connection:
-        return {
-            name: int(connection.execute(text(f"SELECT count(*) FROM {quote(name)}")).scalar_one())  # noqa: S608 (names of the database's own)
-            for name in tables
-        }
+        return _count(connection)
+
+
+def _count(connection: Connection) -> dict[str, int]:
+    names = sorted(set(inspect(connection).get_table_names()) - {QUIET_TABLE})
+    return {
+        name: int(connection.scalar(select(func.count()).select_from(table(name))) or 0)
+        for name in names
+    }
 
 
 def program(name: str) -> str:

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -278,6 +279,29 @@ def test_the_copy_is_of_one_moment_while_others_write(tmp_path):
         assert copy.execute("SELECT count(*) FROM pairs WHERE a <> b").fetchone() == (0,)
 
 
+def test_a_backup_counts_what_it_holds_while_the_service_writes(places, tmp_path):
+    (here, url), (there, other) = places
+    engine, over = make_engine(url), threading.Event()
+
+    def write():
+        with session_factory(engine)() as session:
+            while not over.is_set():
+                session.add(Event(kind="frame.changed", data={}))
+                session.commit()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        done = run("backup", tmp_path / "kept", root=here, url=url)
+    finally:
+        over.set()
+        writer.join()
+        engine.dispose()
+    assert done.exit_code == 0, done.output
+    done = run("restore", tmp_path / "kept", root=there, url=other)
+    assert done.exit_code == 0, done.output
+
+
 def test_no_password_is_in_a_command_line(monkeypatch, tmp_path):
     seen = {}
 
@@ -286,7 +310,9 @@ def test_no_password_is_in_a_command_line(monkeypatch, tmp_path):
         return subprocess.CompletedProcess(command, 1, "", "no server")
 
     monkeypatch.setattr(databases.subprocess, "run", watch)
+    file = tmp_path / "database.pgdump"
+    monkeypatch.setattr(databases, "must_be_empty", lambda _: None)
     with pytest.raises(databases.DatabaseCopyError, match="no server") as caught:
-        databases.dump("postgresql://vera:s3cret@dbhost/goodman", tmp_path)
+        databases.load(file, "postgresql://vera:s3cret@dbhost/goodman")
     assert "s3cret" not in f"{seen['command']} {caught.value}"
     assert seen["env"]["PGPASSWORD"] == "s3cret"
