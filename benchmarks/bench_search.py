@@ -5,7 +5,7 @@ Chromium as staff, who see everything, and as the PI of one proposal. A filter's
 the press on a choice until the table and its number are drawn, by the browser's own clock; a
 page's is that from the press on its name in the bar until its own widgets hold what was read.
 
-    python benchmarks/bench_search.py [--rows 250000] [--repeat 5] [--data FOLDER]
+    python benchmarks/bench_search.py [--rows 250000] [--repeat 5] [--data FOLDER] [--part moves]
 
 A folder that is named is kept, and what an earlier run has filled is not filled again.
 """
@@ -195,8 +195,8 @@ def kernels(root: Path) -> list[float]:
     return [one.memory_full_info().pss / 1e6 for one in found]
 
 
-def measure(url: str, data: Path, repeat: int) -> None:
-    """Measure everything on one Hub."""
+def measure(url: str, data: Path, repeat: int, part: str) -> None:
+    """Measure what is asked for on one Hub."""
     passwords = json.loads((data / "accounts.json").read_text())
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -204,8 +204,9 @@ def measure(url: str, data: Path, repeat: int) -> None:
         )
         for name in ("nightstaff", "observer"):
             page = enter(browser, url, name, passwords[name])
-            filters(page, url, name, repeat)
-            if name == "observer":
+            if part != "moves":
+                filters(page, url, name, repeat)
+            if part != "filters" and name == "observer":
                 moves(page, repeat)
             page.close()
         browser.close()
@@ -218,11 +219,12 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=250_000)
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--part", choices=["all", "filters", "moves"], default="all")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data = given.data or Path(folder) / "live"
         with service(given.rows, data) as url:
-            measure(url, data, given.repeat)
+            measure(url, data, given.repeat, given.part)
 
 
 if __name__ == "__main__":
