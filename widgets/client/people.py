@@ -101,11 +101,11 @@ class PeopleMethods:
         """Return the ``partners`` or ``semesters``."""
         return cast("list[Row]", (await self._get(f"api/{name}/"))["results"])
 
-    async def add_to(self, name: str, **fields: Any) -> Row:
+    async def add_to(self, name: str, /, **fields: Any) -> Row:
         """Add to the ``partners`` or ``semesters``."""
         return await self._send("POST", f"api/{name}/", fields)
 
-    async def change_in(self, name: str, number: int, **fields: Any) -> Row:
+    async def change_in(self, name: str, number: int, /, **fields: Any) -> Row:
         """Change an entry of the ``partners`` or ``semesters``."""
         return await self._send("PATCH", f"api/{name}/{number}/", fields)
 
