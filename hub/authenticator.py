@@ -46,7 +46,7 @@ DATABASE_THREADS = 4
 MOST_WAITING = 100
 """Sign-ins that may wait for a thread; beyond it there is a flood."""
 HASH_THREADS = 2
-"""Passwords that are checked at once: each takes a core and 64 MiB."""
+"""Passwords that are checked at once: each takes a core and 46 MiB."""
 
 
 class GoodmanAuthenticator(Authenticator):  # type: ignore[misc]

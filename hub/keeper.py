@@ -30,6 +30,9 @@ log = logging.getLogger("jupyterhub.goodman.keeper")
 MARGIN = timedelta(seconds=30)
 """A look goes back this much further than the last one: clocks of hosts differ."""
 
+NEVER, OFF = object(), object()
+"""Marks of who was not looked at, and of who is switched off."""
+
 
 class Keeper:
     """Looks periodically and ends sessions, tokens and servers of those concerned.
@@ -59,7 +62,9 @@ class Keeper:
         self.state = state
         self._since = self._last_look()
         self._looking = asyncio.Lock()
-        self._ended: dict[str, datetime | None] = {}
+        self._ended: dict[str, object] = {}
+        self._stopping: set[asyncio.Future[None]] = set()
+        self._written = self._since - MARGIN
         self._timer = PeriodicCallback(self._look_safely, every_s * 1000)
 
     def start(self) -> None:
@@ -93,26 +98,40 @@ class Keeper:
             lambda session: changed_accounts(session, since)
         )
         ended = []
+        off = self._holders([name for name, (active, _) in changed.items() if not active])
+        back = [name for name, mark in self._ended.items() if mark is OFF and name not in changed]
+        for name in back:
+            del self._ended[name]
         for name, (active, stamp) in changed.items():
-            if active and name in self._ended and self._ended[name] == stamp:
+            mark = stamp if active else OFF
+            if self._ended.get(name, NEVER) == mark and name not in off:
                 continue
-            if await self._end(name, keep=active):
+            if await self._end(name):
                 ended.append(name)
-            self._ended[name] = stamp
+            self._ended[name] = mark
         self._since = now
-        self.state.write_text(json.dumps({"looked": now.isoformat()}))
+        if now - self._written > MARGIN / 3:
+            # Seldom, and well within what the next start looks back further.
+            self._written = now
+            self.state.write_text(json.dumps({"looked": now.isoformat()}))
         return ended
 
-    async def _end(self, name: str, *, keep: bool) -> bool:
-        """End sessions, tokens and servers of one user; say whether there were any."""
+    def _holders(self, names: list[str]) -> set[str]:
+        """Return which of `names` hold a token at the Hub; whose server runs or starts does."""
+        if not names:
+            return set()
+        holds = or_(orm.User.api_tokens.any(), orm.User.oauth_codes.any())
+        found = self.app.db.query(orm.User.name).filter(orm.User.name.in_(names), holds)
+        return {name for (name,) in found}
+
+    async def _end(self, name: str) -> bool:
+        """End sessions, tokens and servers of one user, if the Hub knows them."""
         orm_user = orm.User.find(self.app.db, name)
         if orm_user is None:
             return False
         user = self.app.users[orm_user]
         running = [spawner for spawner in user.spawners.values() if spawner.active]
         tokens = list(orm_user.api_tokens) + list(orm_user.oauth_codes)
-        if not keep and not running and not tokens:
-            return False
         # Cookies carry this id: a new one makes every cookie of before worthless.
         orm_user.cookie_id = orm.new_token()
         for token in tokens:
@@ -120,10 +139,19 @@ class Keeper:
         self.app.db.commit()
         user._auth_refreshed = None  # noqa: SLF001 (the Hub's own way to force a fresh look)
         for spawner in running:
-            await user.stop(spawner.name)
+            # Nobody gets through from here on; the process may take its time to end, and those
+            # who sign in meanwhile do not wait for it.
             await self.app.proxy.delete_user(user, spawner.name)
+            task = asyncio.ensure_future(user.stop(spawner.name))
+            self._stopping.add(task)
+            task.add_done_callback(self._stopped)
         log.warning("Ended sessions, tokens and servers of %s", name)
         return True
+
+    def _stopped(self, task: asyncio.Future[None]) -> None:
+        self._stopping.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("A server did not stop", exc_info=task.exception())
 
 
 def changed_accounts(session: Session, since: datetime) -> dict[str, tuple[bool, datetime | None]]:

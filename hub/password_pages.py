@@ -83,6 +83,7 @@ class SetPasswordHandler(_PasswordPage):
         except AccountError as error:
             await self._form(status=422, problems=problems_of(error), typed=name)
         else:
+            await self.authenticator.end_outdated_sessions()
             await self.show(done=True)
 
     async def _form(self, typed: str | None = None, **words: Any) -> None:
