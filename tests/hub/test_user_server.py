@@ -1,5 +1,8 @@
 """Each user's own server: what it is told, and what it is not."""
 
+import os
+import subprocess
+import sys
 import time
 
 import httpx
@@ -61,12 +64,13 @@ def test_its_memory_is_limited_and_it_leaves_no_core(server):
     assert process.rlimit(psutil.RLIMIT_CORE) == (0, 0)
 
 
-@pytest.mark.parametrize(
-    "path", ["voila/render/pages/home.ipynb", "voila/static/theme.js", "api", "no-such-page"]
-)
-def test_all_it_serves_carries_a_policy_and_may_not_be_framed(server, path):
+def test_its_pages_carry_a_policy_and_may_not_be_framed(server):
     client, _ = server
-    headers = client.get(f"/user/observer/{path}").headers
+    for path in ("voila/render/pages/home.ipynb", "api", "no-such-page"):
+        check_headers(client.get(f"/user/observer/{path}").headers)
+
+
+def check_headers(headers):
     policy = headers["content-security-policy"]
     for part in (
         *("default-src 'self'", "frame-ancestors 'none'", "object-src 'none'"),
@@ -79,15 +83,34 @@ def test_all_it_serves_carries_a_policy_and_may_not_be_framed(server, path):
     assert headers["referrer-policy"] == "same-origin"
 
 
-def test_a_file_of_the_user_runs_in_an_origin_of_its_own(server, live):
-    client, _ = server
-    page = live.root / "home" / "observer" / "page.html"
-    page.write_text("<script>1</script>")
-    answer = client.get("/user/observer/files/page.html")
-    page.unlink()
+def test_a_file_of_the_user_runs_in_an_origin_of_its_own(tmp_path, free_port):
+    """As the server alone serves it, without a Hub in front."""
+    port = free_port()
+    (tmp_path / "page.html").write_text("<script>1</script>")
+    command = [sys.executable, "-m", "jupyter_server", f"--config={userserver.__file__}"]
+    command += [f"--port={port}", "--no-browser", "--IdentityProvider.token=t"]
+    command += ["--allow-root"] if os.geteuid() == 0 else []
+    env = os.environ | {"HOME": str(tmp_path), "GOODMAN_API_URL": "http://127.0.0.1:1/goodman"}
+    log = (tmp_path / "log").open("wb")
+    process = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=log, stderr=log)
+    url, answer = f"http://127.0.0.1:{port}/files/page.html?token=t", None
+    try:
+        for _ in range(600):
+            assert process.poll() is None, (tmp_path / "log").read_text()[-3000:]
+            try:
+                answer = httpx.get(url, trust_env=False, timeout=30)
+                break
+            except httpx.ConnectError:
+                time.sleep(0.2)
+    finally:
+        process.terminate()
+        process.wait(60)
+        log.close()
     assert answer.status_code == 200
-    assert "sandbox allow-scripts" in answer.headers["content-security-policy"]
-    assert "allow-same-origin" not in answer.headers["content-security-policy"]
+    check_headers(answer.headers)
+    policy = answer.headers["content-security-policy"]
+    assert "sandbox allow-scripts" in policy
+    assert "allow-same-origin" not in policy
 
 
 def test_it_serves_pages_and_no_terminal(server):
