@@ -63,6 +63,8 @@ SETTINGS: dict[str, Any] = {
 """What we ask of Dask, whatever the profile."""
 
 
+PATIENCE_S = 120.0
+"""How long a start waits for a scheduler elsewhere."""
 LEFT_S = 120.0
 """How long a start waits for what an earlier service left running on workers elsewhere."""
 KEY = "goodman-job"
@@ -196,10 +198,18 @@ class Cluster:
                 tls_client_key=str(tls.key),
                 require_encryption=True,
             )
-        self._client = await Client(
-            self.profile.address, security=security, asynchronous=True, timeout=15
-        )
-
+        until = time.monotonic() + PATIENCE_S
+        while self._client is None:
+            try:
+                self._client = await Client(
+                    self.profile.address, security=security, asynchronous=True, timeout=15
+                )
+            except (OSError, TimeoutError) as error:
+                # After a power cut it may start later than we do.
+                log.warning("cluster.unreachable", error=str(error))
+                if time.monotonic() > until:
+                    raise
+                await asyncio.sleep(1.0)
         await self._let_end()
 
     async def _let_end(self) -> None:

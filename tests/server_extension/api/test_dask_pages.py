@@ -8,7 +8,7 @@ import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
-LIMIT_S = 60
+LIMIT_S = 180
 
 
 def test_staff_see_the_pages_and_what_they_load(as_):

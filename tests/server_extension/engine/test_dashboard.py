@@ -1,5 +1,6 @@
 """The Dask dashboard answers who holds a certificate of the cluster, and nobody else."""
 
+import asyncio
 import ssl
 import subprocess
 import sys
@@ -23,7 +24,7 @@ def trusting():
 
 
 async def ask(url, context):
-    async with httpx.AsyncClient(verify=context, trust_env=False, timeout=30) as client:
+    async with httpx.AsyncClient(verify=context, trust_env=False, timeout=180) as client:
         return await client.get(url)
 
 
@@ -70,10 +71,6 @@ async def test_a_scheduler_elsewhere_serves_it_by_the_preload(tmp_path, free_por
         *("--dashboard-port", str(shown), "--dashboard-address", "127.0.0.1"),
     ]
     log = tmp_path / "log"
-    with log.open("wb") as sink:
-        scheduler = subprocess.Popen(  # noqa: ASYNC220 (a test may)
-            command, stdout=sink, stderr=sink, cwd=tmp_path
-        )
     profile = DaskProfile(
         kind="scheduler",
         address=f"tls://127.0.0.1:{port}",
@@ -81,8 +78,14 @@ async def test_a_scheduler_elsewhere_serves_it_by_the_preload(tmp_path, free_por
         tls={name.replace("-", "_"): path for name, path in paths.items()},
     )
     cluster = Cluster(profile)
+    starting = asyncio.create_task(cluster.start())
+    await asyncio.sleep(0.1)  # the service may come first
+    with log.open("wb") as sink:
+        scheduler = subprocess.Popen(  # noqa: ASYNC220 (a test may)
+            command, stdout=sink, stderr=sink, cwd=tmp_path
+        )
     try:
-        await cluster.start()
+        await starting
         there = cluster.dashboard()
         page = await ask(f"{there.url}/status", there.context)
         assert page.status_code == 200, log.read_text()
