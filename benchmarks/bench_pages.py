@@ -163,6 +163,53 @@ def moves(page: Page, repeat: int) -> None:
     show("received on the socket per frame", sizes, "MB")
 
 
+def redraws(page: Page, repeat: int) -> None:
+    """Measure the last wheel step over an image until the part in view is drawn at its scale."""
+    page.locator(".gl-row", has_text="SN2026abc").first.click()
+    page.get_by_role("tab", name="Raw").click()
+    page.locator(".gl-colourbar:visible .gl-marks span").first.wait_for(timeout=PATIENCE_MS)
+    page.wait_for_timeout(1500)
+    shown = (
+        "() => [...document.querySelectorAll('.bqplot image')]"
+        ".map((e) => (e.getAttribute('href') || e.getAttribute('xlink:href')) "
+        "+ e.closest('g').style.display).join()"
+    )
+    box = page.locator(".bqplot:visible").first.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    took = []
+    for _ in range(repeat):
+        before = page.evaluate(shown)
+        for _ in range(3):
+            page.mouse.wheel(0, -120)
+        begin = time.monotonic()
+        page.wait_for_function(
+            f"(before) => ({shown})() !== before", arg=before, timeout=PATIENCE_MS
+        )
+        took.append(time.monotonic() - begin)
+        page.wait_for_timeout(500)
+        page.get_by_role("button", name="Whole view").click()
+        page.wait_for_timeout(500)
+    show("last wheel step to the part in view, redrawn", took, "s")
+
+
+def advanced(page: Page, url: str, repeat: int) -> None:
+    """Measure the Advanced page of the target's reduced frame until its pixels are drawn."""
+    took = []
+    for _ in range(repeat):
+        page.goto(url + "/user/observer/voila/render/pages/data.ipynb")
+        page.locator(".gl-row", has_text="SN2026abc").first.click(timeout=PATIENCE_MS)
+        page.get_by_role("tab", name="Reduced").click(timeout=PATIENCE_MS)
+        page.locator("[data-action=extract]").wait_for(timeout=PATIENCE_MS)
+        number = page.locator(".gl-tabs [aria-selected=true]").get_attribute("data-file")
+        page.wait_for_timeout(4000)  # a kernel waits again
+        begin = time.monotonic()
+        page.goto(f"{url}/user/observer/voila/render/pages/advanced.ipynb?file={number}")
+        page.locator(".gl-plane canvas[data-tiles]").wait_for(timeout=PATIENCE_MS)
+        took.append(time.monotonic() - begin)
+    show("Advanced page to the pixels of a frame", took, "s")
+
+
 def kernels() -> list[psutil.Process]:
     """Return the kernels of pages that run on this machine."""
     found = []
@@ -221,8 +268,10 @@ def run(url: str, data: Path, repeat: int, frames: int) -> None:
         page = browser.new_page()
         enter(page, url, "observer", password)
         moves(page, repeat)
+        redraws(page, repeat)
         arrivals(page, data, repeat)
         memory(page, frames)
+        advanced(page, url, min(repeat, 3))
         browser.close()
 
 

@@ -30,7 +30,10 @@ def write(told, file, home):
     return asyncio.run(work())
 
 
-@pytest.mark.parametrize("kind", ["2", "3", "4"])
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param("2", marks=pytest.mark.slow), "3", pytest.param("4", marks=pytest.mark.slow)],
+)
 def test_the_notebook_makes_the_same_pixels(live, told, tmp_path, kind):
     written = write(told, newest(live, told, kind), tmp_path)
     assert written.path.parent == tmp_path / "notebooks"

@@ -84,8 +84,10 @@ class SpectrumPane:
             if not one.get("role") and one["id"] != file["id"]:
                 found.setdefault(one["id"], one)
         if self._file is file:
+            # What was replaced comes last; the order is kept otherwise.
+            rows = sorted(found.values(), key=lambda one: not one.get("is_current", True))
             self.widget.candidates = [
-                {"id": one["id"], "label": label(one)} for one in [*found.values()][:OFFERED]
+                {"id": one["id"], "label": label(one)} for one in rows[:OFFERED]
             ]
 
     async def _add(self, number: Any) -> None:

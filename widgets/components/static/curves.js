@@ -123,7 +123,9 @@ function render({ model, el }) {
       drawLines(pen, area, place);
     });
     all().forEach((one, index) => {
-      if (all().length > 1) pen.text(one.label, area.x + area.w - 8, area.y + 14 + 16 * index, { fill: TINTS[index % TINTS.length], align: "right" });
+      if (all().length < 2) return;
+      pen.rect(area.x + area.w - 14 - 6.6 * one.label.length, area.y + 5 + 16 * index, 6.6 * one.label.length + 10, 17, colour("plot"), 0.8);
+      pen.text(one.label, area.x + area.w - 8, area.y + 14 + 16 * index, { fill: TINTS[index % TINTS.length], align: "right" });
     });
   }
   function drawLines(pen, area, place) {
@@ -238,7 +240,15 @@ function render({ model, el }) {
     if (!fit.x && !fit.message) { found.hidden = true; return; }
     found.hidden = false;
     if (fit.message) { found.replaceChildren(h("span", { class: "gl-bad" }, fit.message)); redo(); return; }
-    const pair = (value, error) => (value === null ? "–" : `${number(value)} ± ${number(Number(error.toPrecision(2)))}`);
+    // As many digits as the error has to say.
+    const pair = (value, error) => {
+      if (value === null || !(error > 0)) return value === null ? "–" : number(value);
+      const places = Math.max(0, 1 - Math.floor(Math.log10(error)));
+      if (places < 8 && Math.abs(value) < 1e6) return `${value.toFixed(places)} ± ${error.toFixed(places)}`;
+      const power = Math.floor(Math.log10(Math.abs(value) || error));
+      const fine = Math.max(0, places + power);
+      return `(${(value / 10 ** power).toFixed(fine)} ± ${(error / 10 ** power).toFixed(fine)})e${power}`;
+    };
     const nearest = model.get("lines").filter((line) => !line.end && state.families.has(line.family))
       .map((line) => ({ line, off: fit.centre / line.wave - 1 })).sort((a, b) => Math.abs(a.off - state.z) - Math.abs(b.off - state.z))[0];
     const facts = [["Centre", pair(fit.centre, fit.centre_error) + " " + fit.unit], ["FWHM", pair(fit.fwhm, fit.fwhm_error) + " " + fit.unit],
