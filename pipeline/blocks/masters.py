@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from goodman_live.pipeline.blocks.calibration import Master
     from goodman_live.pipeline.core.combine import Combined
     from goodman_live.pipeline.core.flat import Brightness
+    from goodman_live.pipeline.core.info import FrameInfo
     from goodman_live.pipeline.settings import ReductionSettings
 
 LEAST_FRAMES = 2
@@ -103,10 +104,7 @@ def build_master_bias(
 
     levels = np.array([member.level for member in members.kept])
     header = members.kept[0].header.copy()
-    columns = overscan_columns(info.camera, info.window)
-    if columns is not None:
-        over = info.window.sub(columns, slice(None))
-        put(header, "GSP_OVER", section(over, info.window), "overscan section")
+    _record_overscan(header, info)
     put(header, "GSP_BLEV", float(np.median(levels)), "bias level, ADU")
     put(header, "GSP_BLSD", float(levels.std(ddof=1)), "scatter of the level, ADU")
     put(header, "GSP_RNOI", master.rdnoise_adu * info.gain, "read noise measured, electrons")
@@ -181,10 +179,7 @@ def build_master_flat(
     info = members.kept[0].info
     window = light_window(info.window, spectrum=info.technique is not Technique.IMAGING)
     header = members.kept[0].header.copy()
-    columns = overscan_columns(info.camera, info.window)
-    if columns is not None:
-        over = info.window.sub(columns, slice(None))
-        put(header, "GSP_OVER", section(over, info.window), "overscan section")
+    _record_overscan(header, info)
     put(header, "GSP_TRIM", section(window, info.window), "trim section")
     put(header, "GSP_BIAS", master.path.name[-66:] if master else "none", "master bias")
     if master:
@@ -270,6 +265,13 @@ def _leave_out(
     for index, reason in reasons.items():
         members.reject(kept[index], reason)
     return set(reasons)
+
+
+def _record_overscan(header: Header, info: FrameInfo) -> None:
+    columns = overscan_columns(info.camera, info.window)
+    if columns is not None:
+        over = info.window.sub(columns, slice(None))
+        put(header, "GSP_OVER", section(over, info.window), "overscan section")
 
 
 def _record_inputs(header: Header, members: Members, settings: ReductionSettings) -> None:

@@ -53,15 +53,21 @@ def score(mask, frame, cosmic, sigma):
     return (mask & hit).sum() / hit.sum(), np.isin(wanted, found).mean(), false
 
 
+def mean_scores(seeds, setting="default", *, camera="Red", binning=(2, 2), **options):
+    """Return the means of `score` over some scenes."""
+    scores = []
+    for seed in seeds:
+        frame, cosmic, _, sigma = scene(seed, camera=camera, binning=binning, **options)
+        method = choose_method(setting, camera, binning[0])
+        mask = clean_cosmics(frame, method, camera=camera, spectrum=True).mask
+        scores.append(score(mask, frame, cosmic, sigma))
+    return np.mean(scores, axis=0)
+
+
 @pytest.mark.parametrize("method", ["lacosmic", "dcr"])
 @pytest.mark.parametrize("camera", ["Red", "Blue"])
 def test_hits_are_found_and_light_is_left_alone(camera, method):
-    scores = []
-    for seed in range(4):
-        frame, cosmic, _, sigma = scene(seed, camera=camera)
-        mask = clean_cosmics(frame, method, camera=camera, spectrum=True).mask
-        scores.append(score(mask, frame, cosmic, sigma))
-    pixels, events, false = np.mean(scores, axis=0)
+    pixels, events, false = mean_scores(range(4), method, camera=camera)
     assert pixels >= 0.95
     assert events >= 0.99
     assert false < 1e-4
@@ -69,13 +75,7 @@ def test_hits_are_found_and_light_is_left_alone(camera, method):
 
 @pytest.mark.parametrize("binning", [(1, 1), (3, 3), (1, 2)])
 def test_default_reaches_its_figures_at_other_binnings(binning):
-    scores = []
-    for seed in range(3):
-        frame, cosmic, _, sigma = scene(seed, binning=binning, rate=4.0)
-        method = choose_method("default", "Red", binning[0])
-        mask = clean_cosmics(frame, method, camera="Red", spectrum=True).mask
-        scores.append(score(mask, frame, cosmic, sigma))
-    pixels, events, false = np.mean(scores, axis=0)
+    pixels, events, false = mean_scores(range(3), binning=binning, rate=4.0)
     assert pixels >= 0.95
     assert events >= 0.99
     assert false < 1e-4
@@ -104,15 +104,9 @@ LIGHT = {
 @pytest.mark.parametrize("light", LIGHT)
 def test_900_s_through_every_kind_of_light(light, camera, binning):
     mode, sources = LIGHT[light]
-    scores = []
-    for seed in range(20, 24):
-        frame, cosmic, _, sigma = scene(
-            seed, camera=camera, binning=binning, mode=mode, sources=sources, rate=1.0
-        )
-        method = choose_method("default", camera, binning[0])
-        mask = clean_cosmics(frame, method, camera=camera, spectrum=True).mask
-        scores.append(score(mask, frame, cosmic, sigma))
-    pixels, events, false = np.mean(scores, axis=0)
+    pixels, events, false = mean_scores(
+        range(20, 24), camera=camera, binning=binning, mode=mode, sources=sources, rate=1.0
+    )
     assert pixels >= 0.95
     assert events >= 0.985
     assert false < 1e-4
