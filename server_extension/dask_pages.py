@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PATH = "/api/dask/"
 """Below the prefix."""
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 MOST_BYTES = 2**24
 """Longest message of a plot."""
 
@@ -44,9 +44,9 @@ class _DaskHandler(ApiHandler):
         del contract
         return dict(path)
 
-    def upstream(self, scheme: str, path: str) -> HTTPRequest:
+    async def upstream(self, scheme: str, path: str) -> HTTPRequest:
         """Return the request to hand on."""
-        place = self.backend.engine.cluster.dashboard()
+        place = await self.backend.engine.cluster.dashboard()
         query = f"?{self.request.query}" if self.request.query else ""
         return HTTPRequest(
             f"{scheme}{place.url.removeprefix('https')}/{path}{query}",
@@ -74,7 +74,8 @@ class DaskHandler(_DaskHandler):
             self.redirect(f"{self.request.path.rstrip('/')}/status")
             return
         try:
-            found = await AsyncHTTPClient().fetch(self.upstream("https", path), raise_error=False)
+            request = await self.upstream("https", path)
+            found = await AsyncHTTPClient().fetch(request, raise_error=False)
         except (OSError, HTTPError) as error:
             raise DashboardAwayError("The dashboard does not answer.") from error
         if found.code in {301, 302}:
@@ -112,7 +113,7 @@ class DaskSocketHandler(WebSocketHandler, _DaskHandler):
         """Connect both ends, if it is our own page that asks."""
         if not self.check_origin(self.request.headers.get("Origin", "")):
             raise NotAdmittedError("Only the dashboard's own pages may ask for this.")
-        request = self.upstream("wss", path)
+        request = await self.upstream("wss", path)
         offered = self.request.headers.get("Sec-WebSocket-Protocol", "")
         try:
             self._far = await websocket_connect(

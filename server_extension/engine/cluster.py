@@ -8,6 +8,7 @@ the port, but is refused. Dask's own dashboard is never started; see `dashboard`
 from __future__ import annotations
 
 import asyncio
+import importlib
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from distributed.security import Security
 from goodman_live.pipeline.core.errors import SettingsError
 from goodman_live.server_extension.catalogue.errors import NotFoundError
 from goodman_live.server_extension.engine.dashboard import (
+    PAGES,
     Dashboard,
     DashboardServer,
     client_context,
@@ -126,7 +128,7 @@ class Cluster:
         """True if there are pages of Dask's for staff to look at."""
         return self.profile.kind == "local" or bool(self.profile.dashboard)
 
-    def dashboard(self) -> Dashboard:
+    async def dashboard(self) -> Dashboard:
         """Return where Dask's pages are; those of our own scheduler start with the first look.
 
         Raises
@@ -139,6 +141,7 @@ class Cluster:
         context = client_context(self._security)
         if self._local is None:
             return Dashboard(self.profile.dashboard.rstrip("/"), context)
+        await asyncio.to_thread(importlib.import_module, PAGES)  # seconds, for those who look
         if self._shown is None:
             scheduler = self._local.scheduler
             self._shown = DashboardServer(scheduler, self._security, "127.0.0.1")

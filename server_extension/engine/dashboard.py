@@ -13,6 +13,7 @@ On one machine it starts when staff first look. A scheduler elsewhere loads this
 
 from __future__ import annotations
 
+import importlib
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from distributed import Scheduler
     from distributed.security import Security
 
+PAGES = "distributed.dashboard.scheduler"
+"""Module of the plots: imported when somebody looks, for it takes seconds."""
 MODULES = ["distributed.http.statics", "distributed.http.scheduler.info"]
 """What the plots link to; nothing that changes the cluster."""
 
@@ -64,9 +67,6 @@ class DashboardServer:
     def __init__(
         self, scheduler: Scheduler, security: Security, address: str, port: int = 0
     ) -> None:
-        # Half a second of imports, for those who look.
-        from distributed.dashboard.scheduler import connect  # noqa: PLC0415
-
         context = security.get_listen_args("scheduler").get("ssl_context")
         if context is None or context.verify_mode is not ssl.CERT_REQUIRED:
             raise SettingsError(
@@ -76,7 +76,7 @@ class DashboardServer:
             )
         application = RoutingApplication(get_handlers(scheduler, MODULES, prefix=""))
         self._server = HTTPServer(application, ssl_options=context)
-        connect(application, self._server, scheduler)
+        importlib.import_module(PAGES).connect(application, self._server, scheduler)
         self._pages: list[Any] = application.applications
         sockets = bind_sockets(port, address)
         self._server.add_sockets(sockets)

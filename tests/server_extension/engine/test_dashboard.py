@@ -32,7 +32,7 @@ CHANGING = ("api/v1", "api/v1/retire_workers", "proxy/80/127.0.0.1/", "jupyter/"
 
 
 async def test_one_machines_dashboard_asks_for_a_certificate_and_shows_alone(live):
-    shown = live.engine.cluster.dashboard()
+    shown = await live.engine.cluster.dashboard()
     assert shown.url.startswith("https://127.0.0.1:")
     page = await ask(f"{shown.url}/status", shown.context)
     assert page.status_code == 200
@@ -46,11 +46,11 @@ async def test_one_machines_dashboard_asks_for_a_certificate_and_shows_alone(liv
         await ask(f"{shown.url.replace('https', 'http')}/status", trusting())
 
 
-def test_a_cluster_without_certificates_shows_nothing():
+async def test_a_cluster_without_certificates_shows_nothing():
     with pytest.raises(SettingsError, match="TLS"):
         DashboardServer(None, Security(), "127.0.0.1")
     with pytest.raises(NotFoundError):
-        Cluster(DaskProfile(kind="local")).dashboard()
+        await Cluster(DaskProfile(kind="local")).dashboard()
 
 
 async def test_a_scheduler_elsewhere_serves_it_by_the_preload(tmp_path, free_port):
@@ -86,7 +86,7 @@ async def test_a_scheduler_elsewhere_serves_it_by_the_preload(tmp_path, free_por
         )
     try:
         await starting
-        there = cluster.dashboard()
+        there = await cluster.dashboard()
         page = await ask(f"{there.url}/status", there.context)
         assert page.status_code == 200, log.read_text()
         with pytest.raises((httpx.TransportError, ssl.SSLError)):
