@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.browser import accessibility
+
 pytestmark = pytest.mark.browser
 
 PATIENCE_MS = 300_000
@@ -183,6 +185,32 @@ def test_deleting_a_product_asks_first_and_can_be_left(data):
     data.get_by_role("button", name="Keep it").click()
     data.wait_for_function("document.querySelector('.gl-sure').hidden")
     assert data.get_by_role("tab", name="Wavelength calibrated").count() >= 1
+
+
+def test_what_a_raw_frame_is_can_be_said_and_left(data):
+    data.get_by_role("tab", name="Raw").click()
+    data.locator("[data-action=reclassify]").click()
+    asked = data.get_by_role("alertdialog")
+    assert "Direct image" in asked.get_by_label("Reclassify").locator("option").all_inner_texts()
+    asked.get_by_role("button", name="Keep it").click()
+    data.wait_for_function("document.querySelector('.gl-sure').hidden")
+    links = data.locator("[data-action=advanced]").get_attribute("href")
+    assert links.startswith("advanced.ipynb?file=")
+
+
+def test_axe_finds_no_fault(data):
+    assert accessibility.faults(data) == []
+
+
+def test_a_narrow_screen_scrolls_down_and_not_sideways(data):
+    data.set_viewport_size({"width": 420, "height": 860})
+    try:
+        data.wait_for_function(
+            "document.documentElement.scrollWidth <= document.documentElement.clientWidth + 1",
+            timeout=60_000,
+        )
+    finally:
+        data.set_viewport_size({"width": 1440, "height": 1000})
 
 
 def test_the_calibrations_are_listed_apart(data):
