@@ -105,7 +105,7 @@ class Site:
         pytest.fail(f"{mark.name} was not written")
 
     async def until(self, job_id: int, *states: str) -> Job:
-        for _ in range(1200):
+        for _ in range(3000):
             job = self.job(job_id)
             if job.state in states:
                 return job
