@@ -21,7 +21,7 @@ from goodman_live.pipeline.core.info import Kind, Technique
 from goodman_live.pipeline.core.instrument import light_window, overscan_columns, section
 from goodman_live.pipeline.core.noise import header_noise_adu, trusted_noise_adu
 from goodman_live.pipeline.core.overscan import measure_overscan
-from goodman_live.pipeline.core.reduction import Level, darkest_level, divide, subtract
+from goodman_live.pipeline.core.reduction import Level, darkest_part, divide, subtract
 from goodman_live.pipeline.products.atomic import sha256_of
 from goodman_live.pipeline.products.fits import read_raw, write_frame, write_mask
 from goodman_live.pipeline.products.names import cosmic_mask_name, reduced_name
@@ -242,8 +242,9 @@ def _level_without_overscan(
             noise = trusted_noise_adu(float(measured) / info.gain, info.rdnoise, info.gain)
     else:
         rows, columns = window.slices_in(work.frame.window)
-        known, error = darkest_level(work.frame.data[rows, columns])
-        level = known
+        darkest = darkest_part(work.frame.data[rows, columns])
+        level = known = darkest.level
+        error, noise = darkest.uncertainty, max(noise, darkest.noise)
         work.messages.append(
             f"{work.raw.name} has neither overscan nor master bias: its level of "
             f"{known:.0f} ADU is that of its darkest part."

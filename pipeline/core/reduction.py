@@ -31,22 +31,38 @@ class Level:
     """Read noise of a pixel, quantisation included, ADU."""
 
 
-def darkest_level(data: NDArray[np.float32]) -> tuple[float, float]:
-    """Estimate the zero level from the darkest part of a frame.
+@dataclass(frozen=True, slots=True)
+class Darkest:
+    """What the darkest part of a frame says where there is neither overscan nor bias, ADU."""
+
+    level: float
+    uncertainty: float
+    """Spread of the darkest tenth."""
+    noise: float
+    """Standard deviation of a pixel there: it holds what light the level holds."""
+
+
+def darkest_part(data: NDArray[np.float32]) -> Darkest:
+    """Estimate level and noise from the darkest part of a frame.
 
     Parameters
     ----------
     data : ndarray of float32, shape (ny, nx)
         Raw counts.
-
-    Returns
-    -------
-    level, uncertainty : float
-        ADU; the uncertainty is the spread of the darkest tenth.
     """
     blocks = thumbnail(Layer(data, np.zeros(len(data), np.float32)))
     level, upper = np.percentile(blocks, [_DARKEST, 10.0])
-    return float(level), float(max(upper - level, 1.0))
+    side = (data.shape[0] // blocks.shape[0], data.shape[1] // blocks.shape[1])
+    off = np.concatenate(
+        [
+            np.diff(data[y * side[0] : (y + 1) * side[0], x * side[1] : (x + 1) * side[1]]).ravel()
+            for y, x in np.argwhere(blocks <= upper)
+        ]
+    )
+    wide = 4 * max(1.4826 * float(np.median(np.abs(off))), 1.0) if off.size else 0.0
+    kept = off[np.abs(off) <= wide]
+    noise = float(np.sqrt(np.mean(np.square(kept)) / 2)) if kept.size else 0.0
+    return Darkest(float(level), float(max(upper - level, 1.0)), noise)
 
 
 def subtract(frame: Frame, level: Level, *, gain: float, bias: Frame | None) -> Frame:

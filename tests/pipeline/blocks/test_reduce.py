@@ -659,6 +659,25 @@ def test_neither_overscan_nor_bias(tmp_path):
     assert result.products[0].path.name == "ct_im.fits"
 
 
+@pytest.mark.parametrize("exptime_s", [1.0, 120.0])
+def test_a_frame_alone_that_is_noisier_than_its_header(exptime_s, tmp_path):
+    """As a real Blue frame at 400 kHz: 24 e, where RDNOISE is 8.62; the sky is in the level."""
+    region = Region("user-defined", 1200, 1200, 300, 300)
+    blue = setup("Blue", None, region=region, speed=(400, 0))
+    noisy = blue.with_(readout=replace(blue.readout, rdnoise=24.0))
+    sim = frames.image(noisy, seed=4, stars=3, exptime_s=exptime_s)
+    sim.header["RDNOISE"] = 8.62
+    sim.write(tmp_path / "im.fits")
+    frame = read_frame(run(tmp_path / "im.fits", tmp_path / "out").products[0].path)
+    fair = sim.truth.exposure.cosmic == 0
+    fair[:, list(detector(noisy).hot_columns)] = False  # only a bias tells them
+    assert (((frame.flags & Flag.COSMIC) != 0) & fair).mean() < 1e-4
+    light = sim.truth.exposure.expected - sim.truth.exposure.bias
+    sky = fair & (frame.flags == 0) & (light < 1.05 * np.median(light))
+    spread = np.std((frame.data - light)[sky])
+    assert np.median(frame.uncertainty[sky]) == pytest.approx(spread, rel=0.3)
+
+
 def test_a_full_disk_leaves_nothing_behind(small, masters, tmp_path, monkeypatch):
     science(tmp_path / "s.fits", small)
     out = tmp_path / "out"

@@ -108,7 +108,7 @@ def test_900_s_through_every_kind_of_light(light, camera, binning):
         range(20, 24), camera=camera, binning=binning, mode=mode, sources=sources, rate=1.0
     )
     assert pixels >= 0.95
-    assert events >= 0.985
+    assert events >= (0.99 if (camera, binning) == ("Red", (2, 2)) else 0.985)
     assert false < 1e-4
 
 

@@ -46,5 +46,6 @@ def test_pulls_on_lines_and_traces():
 
 def test_measured_noise_comes_first_within_reason():
     assert trusted_noise_adu(2.9, 5.27, 1.47) == 2.9
+    assert trusted_noise_adu(4.2, 8.62, 5.67) == 4.2  # a real Blue frame at 400 kHz
     assert trusted_noise_adu(None, 3.89, 1.48) == pytest.approx(np.hypot(3.89 / 1.48, 12**-0.5))
     assert trusted_noise_adu(400.0, 3.89, 1.48) == header_noise_adu(3.89, 1.48)
