@@ -38,7 +38,7 @@ CORE_SHARE = 0.02
 
 
 class State(Protocol):
-    """What must be known of a source (see `extract.Solved`)."""
+    """What must be known of a source (see `solve.Solved`)."""
 
     source: Source
     points: Points
