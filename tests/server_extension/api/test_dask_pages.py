@@ -64,6 +64,7 @@ async def until_closed(far):
     async with asyncio.timeout(LIMIT_S):
         while await far.read_message() is not None:
             pass
+    far.close()  # our own end, whoever began
 
 
 def own(service):
