@@ -38,7 +38,7 @@ def test_the_notebook_makes_the_same_pixels(live, told, tmp_path, kind):
     written = write(told, newest(live, told, kind), tmp_path)
     assert written.path.parent == tmp_path / "notebooks"
     text, kinds = run(written.path, tmp_path, told)
-    assert "The pixels are the same." in text
+    assert "The pixels are the same" in text
     assert "image/png" in kinds
 
 
