@@ -149,7 +149,7 @@ def test_a_hostile_comment_stays_text(data, scheme):
     field.fill(text)
     data.get_by_role("button", name="Add comment").click()
     said = data.locator(".gl-comments li p", has_text=f"<b>{scheme}</b>")
-    said.first.wait_for(timeout=30_000)
+    said.first.wait_for(timeout=PATIENCE_MS)
     assert said.first.inner_text() == text
     assert field.input_value() == ""
     assert data.evaluate("window.broken") is None

@@ -10,8 +10,8 @@ PATIENCE_MS = 180_000
 def test_rows_and_picture_come_before_the_widgets_and_go_with_them(live, page, enter):
     enter(page, "observer")
     page.locator(".gl-row").first.wait_for(timeout=PATIENCE_MS)
-    widgets, held = "**/voila/static/voila.js*", []
-    page.route(widgets, lambda route: held.append(route))  # noqa: PLW0108 (Playwright marks it)
+    held = []
+    page.route("**/voila/static/voila.js*", lambda route: held.append(route))  # noqa: PLW0108 (Playwright marks it)
     page.reload(wait_until="commit")
     page.locator(".gl-early-picture").wait_for(timeout=PATIENCE_MS)
     names = page.locator(".gl-early-row").all_inner_texts()
@@ -21,7 +21,6 @@ def test_rows_and_picture_come_before_the_widgets_and_go_with_them(live, page, e
 
     while not held:  # the preview may come before the page asks for its script
         page.wait_for_timeout(50)
-    page.unroute(widgets)
     for route in held:
         route.continue_()
     page.locator(".gl-row").first.wait_for(timeout=PATIENCE_MS)
