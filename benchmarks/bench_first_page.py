@@ -213,6 +213,12 @@ def main() -> None:
                 page.goto(url + "/hub/logout")  # ends the server: the next one is cold again
                 page.context.close()
             browser.close()
+        show("sign-in to first page, cold", cold)
+        show("page again, server running", warm)
+        show("file whole to its row", [row for row, _ in live])
+        show("file whole to wavelengths drawn", [drawn for _, drawn in live])
+        for part, sizes in used.items():
+            print(f"memory of {part:20s} {sum(sizes):6.0f} MB in {len(sizes)} process(es)")
         names = join(root, options.people)
         guesses(url, names)
         many(url, names)
@@ -220,12 +226,6 @@ def main() -> None:
         demo.send_signal(signal.SIGTERM)
         demo.wait(120)
         shutil.rmtree(folder)
-    show("sign-in to first page, cold", cold)
-    show("page again, server running", warm)
-    show("file whole to its row", [row for row, _ in live])
-    show("file whole to wavelengths drawn", [drawn for _, drawn in live])
-    for part, sizes in used.items():
-        print(f"memory of {part:20s} {sum(sizes):6.0f} MB in {len(sizes)} process(es)")
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from goodman_live.widgets.client.core import AsyncClient
-from goodman_live.widgets.client.records import JOB_RUNNING
+from goodman_live.widgets.client.errors import NotFoundError
+from goodman_live.widgets.client.records import JOB_RUNNING, DataType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from goodman_live.widgets.client.address import Address
     from goodman_live.widgets.client.events import Event
     from goodman_live.widgets.client.records import Comment, File, HeaderCard, Job, Page
+
+    Teller = Callable[[str, str], None]
+    """Takes the state of the connection, and a sentence about it."""
 
 T = TypeVar("T")
 
@@ -265,10 +270,61 @@ class Client:
         """Return the newest log entries about this user's proposals."""
         return self._run(self._client.logs(**filters))
 
+    @overload
     def follow(
-        self, since: int | None = None, *, on_state: Callable[[str, str], None] | None = None
-    ) -> Generator[Event, None, None]:
-        """Yield what happens until the loop over it ends."""
+        self, what: int | None = None, *, since: int | None = None, on_state: Teller | None = None
+    ) -> Generator[Event, None, None]: ...
+
+    @overload
+    def follow(
+        self, what: str, *, since: int | None = None, on_state: Teller | None = None
+    ) -> Generator[Spectrum, None, None]: ...
+
+    def follow(
+        self,
+        what: str | int | None = None,
+        *,
+        since: int | None = None,
+        on_state: Teller | None = None,
+    ) -> Generator[Event, None, None] | Generator[Spectrum, None, None]:
+        """Yield what happens, or the spectra of a proposal as they are made, until the loop ends.
+
+        Parameters
+        ----------
+        what : str or int, optional
+            SOAR id of a proposal: then its spectra come, each as soon as it has wavelengths, and
+            again when a better version is made. A number is taken for `since`.
+        since : int, optional
+            Event after which to begin; default: now.
+        on_state : callable, optional
+            Told when the connection is lost and found again.
+
+        Examples
+        --------
+        >>> for spectrum in goodman.follow("SOAR2026B-001"):  # doctest: +SKIP
+        ...     print(spectrum.meta["header"]["OBJECT"], spectrum.flux.mean())
+        """
+        if isinstance(what, str):
+            return self._spectra(what, self._events(since, on_state))
+        return self._events(since if what is None else what, on_state)
+
+    def _spectra(
+        self, proposal: str, stream: Generator[Event, None, None]
+    ) -> Generator[Spectrum, None, None]:
+        with closing(stream):
+            for event in stream:
+                told = event.data
+                new = event.kind == "product.made" and told.get("proposal_id") == proposal
+                if not new or told.get("data_type") != DataType.WAVELENGTH:
+                    continue
+                try:
+                    file = self.file(int(told["frame_id"]))
+                    if not file.get("role"):
+                        yield self.spectrum(file["id"])
+                except NotFoundError:
+                    continue  # deleted since
+
+    def _events(self, since: int | None, on_state: Teller | None) -> Generator[Event, None, None]:
         stream = self._client.follow(since, on_state=on_state)
 
         async def following() -> Event:
