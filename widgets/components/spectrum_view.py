@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MARGIN = {"top": 14, "bottom": 46, "left": 72, "right": 20}
+MARGIN = {"top": 14, "bottom": 46, "left": 86, "right": 20}
 
 
 class SpectrumView:
@@ -48,7 +48,7 @@ class SpectrumView:
             scale=self.y,
             label="Intensity (ADU)",
             side="left",
-            label_offset="58px",
+            label_offset="72px",
             tick_format="~s",
             grid_lines="none",
         )
