@@ -6,6 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+STAR_CATALOGUE = "GOODMAN_STARS"
+"""In the environment of the service and of its workers: where the star catalogue is."""
+
 
 class ReductionSettings(BaseModel):
     """Every setting that shapes a product; the defaults are those of the public service."""

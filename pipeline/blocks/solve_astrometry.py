@@ -21,6 +21,7 @@ from goodman_live.pipeline.products.fits import read_frame, read_info, write_fra
 from goodman_live.pipeline.products.names import solved_name, with_suffix
 from goodman_live.pipeline.products.photometry import write_photometry
 from goodman_live.pipeline.products.starcat import read_field
+from goodman_live.pipeline.settings import STAR_CATALOGUE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
     Overlay = Mapping[str, str | float | int]
 
-CATALOGUE_VARIABLE = "GOODMAN_STARS"
-"""Where workers find the star catalogue if none is given."""
 _FIELD_RADIUS_DEG = 0.12
 """Half the diagonal of the field and two arcmin, for a pointing that is wrong by as much."""
 
@@ -127,11 +126,11 @@ def solve_astrometry(
 
 
 def _catalogue(given: Path | None) -> Path:
-    named = given or os.environ.get(CATALOGUE_VARIABLE)
+    named = given or os.environ.get(STAR_CATALOGUE)
     if not named:
         raise MissingCalibrationError(
             "No star catalogue is configured.",
-            remedy=f"Make one with `goodman-live stars` and name it in {CATALOGUE_VARIABLE}.",
+            remedy=f"Make one with `goodman-live stars` and name it in {STAR_CATALOGUE}.",
             field="catalogue",
         )
     return Path(named)

@@ -203,6 +203,11 @@ def setup_of(raw: Frame) -> str:
 def group_members(session: Session, raw: Frame) -> list[Frame]:
     """Return the raw frames that would make one master with `raw`, oldest first."""
     wanted = group_of(raw)
+    return [row for row in raws_like(session, raw) if group_of(row) == wanted]
+
+
+def raws_like(session: Session, raw: Frame, *where: Any) -> list[Frame]:
+    """Return the raw frames of the kind, night, camera and binning of `raw`, oldest first."""
     rows = session.scalars(
         select(Frame)
         .where(
@@ -214,10 +219,11 @@ def group_members(session: Session, raw: Frame) -> list[Frame]:
             Frame.ybin == raw.ybin,
             Frame.is_current,
             Frame.checksum.is_not(None),
+            *where,
         )
         .order_by(Frame.start, Frame.id)
     )
-    return [row for row in rows if group_of(row) == wanted]
+    return list(rows)
 
 
 def original_of(session: Session, frame: Frame) -> Frame:

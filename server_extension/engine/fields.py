@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from goodman_live.pipeline.settings import STAR_CATALOGUE
 from goodman_live.server_extension.engine import blocks, jobs
 from goodman_live.server_extension.engine.drafts import draft_other
 
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
 
     from goodman_live.server_extension.catalogue.models import Frame
     from goodman_live.server_extension.engine.draft import Draft
-
-CATALOGUE_VARIABLE = "GOODMAN_STARS"
-"""Names the star catalogue, to the service and to its workers alike."""
 
 
 def draft_field(session: Session, raw: Frame, reduction: Draft) -> Draft | None:
@@ -33,7 +31,7 @@ def draft_field(session: Session, raw: Frame, reduction: Draft) -> Draft | None:
     Draft or None
         None where there is no star catalogue, or the frame is no direct image.
     """
-    if not os.environ.get(CATALOGUE_VARIABLE) or raw.technique != "Imaging":
+    if not os.environ.get(STAR_CATALOGUE) or raw.technique != "Imaging":
         return None
     job = jobs.find_equal(session, reduction)
     made = jobs.products_of(session, job) if job is not None else []

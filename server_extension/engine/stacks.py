@@ -8,13 +8,12 @@ from sqlalchemy import select
 
 from goodman_live.pipeline.core.choose import GRADES, stack_key
 from goodman_live.pipeline.core.errors import MissingCalibrationError
-from goodman_live.pipeline.core.info import Kind
 from goodman_live.pipeline.core.repeats import repeats_of
 from goodman_live.server_extension.catalogue.facts import info_of
 from goodman_live.server_extension.catalogue.models import Frame
 from goodman_live.server_extension.engine import blocks
 from goodman_live.server_extension.engine.draft import Draft
-from goodman_live.server_extension.engine.drafts import original_of, settings_for
+from goodman_live.server_extension.engine.drafts import original_of, raws_like, settings_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,22 +82,8 @@ def draft_stack(
 def sequence_of(session: Session, raw: Frame) -> list[Frame]:
     """Return the raw frames that repeat `raw`, itself included, oldest first, at most `MOST`."""
     wanted = stack_key(info_of(raw))
-    rows = session.scalars(
-        select(Frame)
-        .where(
-            Frame.data_type == 0,
-            Frame.kind == Kind.SPECTRUM.value,
-            Frame.night == raw.night,
-            Frame.proposal_id == raw.proposal_id,
-            Frame.camera == raw.camera,
-            Frame.grating == raw.grating,
-            Frame.xbin == raw.xbin,
-            Frame.ybin == raw.ybin,
-            Frame.is_current,
-            Frame.checksum.is_not(None),
-        )
-        .order_by(Frame.start, Frame.id)
-    )
+    same = (Frame.proposal_id == raw.proposal_id, Frame.grating == raw.grating)
+    rows = raws_like(session, raw, *same)
     return [row for row in rows if stack_key(info_of(row)) == wanted][-MOST:]
 
 

@@ -4,7 +4,7 @@ import pytest
 from astropy.wcs import WCS
 
 from goodman_live.pipeline.products.fits import read_header
-from goodman_live.server_extension.engine.fields import CATALOGUE_VARIABLE
+from goodman_live.pipeline.settings import STAR_CATALOGUE
 from tests.pipeline.blocks.star_field import DEC, RA, field
 
 from .test_night import begun
@@ -19,7 +19,7 @@ def sky(tmp_path_factory):
 
 async def test_an_image_is_solved_by_itself(tmp_path, monkeypatch, sky):
     image, catalogue = sky
-    monkeypatch.setenv(CATALOGUE_VARIABLE, str(catalogue))
+    monkeypatch.setenv(STAR_CATALOGUE, str(catalogue))
     async with begun(f"sqlite:///{tmp_path}/goodman.sqlite", tmp_path) as night:
         night.place([image])
         await night.rest()
@@ -36,7 +36,7 @@ async def test_a_field_that_cannot_be_solved_is_reduced_and_says_why(tmp_path, m
     image, _ = sky
     (tmp_path / "other").mkdir()
     _, foreign, _ = field(tmp_path / "other", 6)
-    monkeypatch.setenv(CATALOGUE_VARIABLE, str(foreign))
+    monkeypatch.setenv(STAR_CATALOGUE, str(foreign))
     async with begun(f"sqlite:///{tmp_path}/goodman.sqlite", tmp_path) as night:
         night.place([image])
         await night.rest()
