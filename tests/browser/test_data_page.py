@@ -136,6 +136,7 @@ def test_the_keyboard_walks_through_the_files(data):
     data.wait_for_function(
         "(b) => document.querySelector('.gl-chosen')?.dataset.file !== b", arg=before
     )
+    wait_for_frame(data, data.locator(".gl-chosen").get_attribute("data-file"))
     data.keyboard.press("ArrowUp")
     data.wait_for_function(
         "(b) => document.querySelector('.gl-chosen')?.dataset.file === b", arg=before

@@ -86,6 +86,8 @@ class State:
         self.keys: list[str | None] = []
         self.bodies: list[dict[str, Any]] = []
         self.failures: list[int] = []
+        self.held: set[int] = set()
+        """Numbers of files whose record is not given yet."""
         self.streams = True
         self.cut_streams_after = 0
         self.cut_download = False
@@ -157,7 +159,9 @@ class Files(Handler):
 
 
 class OneFile(Handler):
-    def get(self, number: str) -> None:
+    async def get(self, number: str) -> None:
+        while int(number) in self.state.held:  # noqa: ASYNC110 (let go by another thread)
+            await asyncio.sleep(0.01)
         row = self.state.files.get(int(number))
         if row is None:
             self.problem(404, "not_found", f"There is no file {number}.", "id")

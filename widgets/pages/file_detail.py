@@ -47,6 +47,7 @@ class FileDetail:
         self._family: list[File] = []
         self._shown: File | None = None
         self._by_hand = False
+        self._opening: asyncio.Task[None] | None = None
         self._jobs: dict[int, Job] = {}
         self.head, self.cards = Head(), HeaderTable()
         self.actions, self.comments = Actions(), Comments()
@@ -61,6 +62,10 @@ class FileDetail:
     def root(self) -> int:
         """Number of the raw frame or master whose family is shown, 0 for none."""
         return self._root
+
+    @property
+    def _is_opening(self) -> bool:
+        return self._opening is not None and not self._opening.done()
 
     def begin(self) -> None:
         """Serve requests to read the family again."""
@@ -79,7 +84,7 @@ class FileDetail:
     def open(self, file_id: int) -> None:
         """Show a file; for a raw frame its newest product, as it comes."""
         self.comments.file = 0  # nothing more is said about what is about to go
-        self._tasks.start("open", self._try_to_open(file_id))
+        self._opening = self._tasks.start("open", self._try_to_open(file_id))
 
     async def _try_to_open(self, file_id: int) -> None:
         try:
@@ -109,16 +114,22 @@ class FileDetail:
 
     async def refresh(self) -> None:
         """Read the family again; go on to the newest step if the reader has chosen none."""
+        # What is about to go must not be drawn again: the reader would see the choice leap back,
+        # and press the next key from there.
+        while self._is_opening and self._opening is not None:
+            await asyncio.wait([self._opening])
         asked = self._root
         if not asked:
-            return  # opening tries again by itself
+            return
         try:
             family = await self._client.related(await self._client.file(asked))
         except NotFoundError:
-            if asked == self._root:
+            if asked == self._root and not self._is_opening:
                 self.empty("This file no longer exists, or you may no longer see it.")
             return
-        if asked == self._root:  # another may have been opened while we read
+        if self._is_opening:
+            self._soon.ask()
+        elif asked == self._root:  # another may have been opened while we read
             self._family = family
             await self._settle()
 

@@ -309,6 +309,30 @@ async def test_frames_opened_while_the_family_is_read_again_do_not_mix(
     await until(lambda: page.detail.head.selected == 30)
 
 
+async def test_news_of_what_is_about_to_go_do_not_take_the_choice_back(
+    open_page, service: Service
+):
+    page = open_page()
+    await until(lambda: page.detail.head.selected == 3)
+    marked: list[int] = []
+    page.files.widget.observe(lambda change: marked.append(change["new"]), "selected")
+    service.state.held.add(2)
+    page.files.widget.selected = 2
+    service.state.files[30] = make_file(30, data_type="2", original_file_id=3)
+    service.emit("product.made", frame_id=30)
+    asked = ("GET", "/services/goodman/api/files/")
+    before = service.state.asked.count(asked)
+    await until(lambda: service.state.asked.count(asked) > before)  # the list has heard of it
+    await asyncio.sleep(0.5)
+    service.state.held.clear()
+    await until(lambda: page.detail.root == 2)
+    # What came meanwhile is read once the frame is open.
+    service.state.files[20] = make_file(20, data_type="2", original_file_id=2)
+    service.emit("product.made", frame_id=20)
+    await until(lambda: page.detail.head.selected == 20)
+    assert marked == [2]
+
+
 async def test_a_view_that_failed_comes_when_the_service_is_back(open_page, service: Service):
     page = open_page()
     await until(lambda: page.detail.viewer.shows == 3 and page.detail.viewer.frame.children)
