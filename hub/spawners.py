@@ -14,10 +14,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from jupyterhub.spawner import LocalProcessSpawner, SimpleLocalProcessSpawner
+from jupyterhub.spawner import SimpleLocalProcessSpawner
 from traitlets import Integer, Unicode
 from traitlets.config import LoggingConfigurable
 
+from goodman_live.hub.line import InTurn
 from goodman_live.pipeline.core.errors import GoodmanError
 
 ACCOUNT_PREFIX = "goodman-"
@@ -62,7 +63,7 @@ class _Discreet(LoggingConfigurable):
         return {key: value for key, value in env.items() if key not in FORGOTTEN}
 
 
-class OneUserSpawner(_Discreet, SimpleLocalProcessSpawner):  # type: ignore[misc]
+class OneUserSpawner(_Discreet, InTurn, SimpleLocalProcessSpawner):  # type: ignore[misc]
     """Every server as the Hub's own operating-system user, each in its own folder."""
 
     def make_preexec_fn(self, name: str) -> Any:  # noqa: ARG002 (the Hub's signature)
@@ -78,7 +79,7 @@ class OneUserSpawner(_Discreet, SimpleLocalProcessSpawner):  # type: ignore[misc
         return prepare
 
 
-class SystemUserSpawner(_Discreet, LocalProcessSpawner):  # type: ignore[misc]
+class SystemUserSpawner(_Discreet, InTurn):
     """Every server as its user's own system account, which is made when it is first needed."""
 
     homes = Unicode("/var/lib/goodman-live/home", help="Folder of the accounts' folders.").tag(

@@ -195,7 +195,9 @@ def _servers(c: Any, at: Ports, host: str, environ: Mapping[str, str]) -> None:
     c.Spawner.environment = userserver.spawner_environment(api, path) | marks
     c.Spawner.default_url = userserver.FIRST_PAGE
     c.Spawner.ip = "127.0.0.1"
-    c.Spawner.start_timeout = c.Spawner.http_timeout = 120
+    c.Spawner.http_timeout = 120
+    # Which counts the time in line (`line.py`).
+    c.Spawner.start_timeout = 1200
     # An address that was kept or sent opens its page, without a button on the way.
     c.JupyterHub.implicit_spawn_seconds = 0.1
     _limits(c, environ)
@@ -211,8 +213,8 @@ def _limits(c: Any, environ: Mapping[str, str]) -> None:
     # The proxy counts the answers to a websocket's pings as activity, so a page that was left open
     # would keep its server for ever. Users' servers report what was done in them, and that counts.
     c.JupyterHub.last_activity_interval = 0
-    # A night that begins brings everybody at once: more together would only make all slow.
-    c.JupyterHub.concurrent_spawn_limit = 10
+    # Whoever comes while others start waits in line (`line.py`); the Hub's own limit would refuse.
+    c.JupyterHub.concurrent_spawn_limit = 0
 
 
 def _number(environ: Mapping[str, str], name: str, usual: int) -> int:
