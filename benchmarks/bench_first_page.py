@@ -1,10 +1,11 @@
-"""Sign-in to first useful page, cold and warm, and the memory of each part.
+"""Sign-in to first useful page, cold and warm; frames on an open page; memory of each part.
 
-Starts a demonstration of its own, waits for the night, then signs the observer in and out in
-Chromium. Many people at once sign in without a browser each, which this machine could not bear:
-for them the page counts from the moment when their own server gives the rows that it shows first.
+Starts a demonstration of its own for each binning, waits for the night, then signs the observer
+in and out in Chromium, and lets new frames arrive while the page is open. Many people at once
+sign in without a browser each, which this machine could not bear: for them the page counts from
+the moment when their own server gives the rows that it shows first.
 
-    python benchmarks/bench_first_page.py [--people 20]
+    python benchmarks/bench_first_page.py [--people 20] [--frames 8] [--binning 2x2 --binning 1x1]
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import psutil
@@ -30,6 +33,9 @@ from goodman_live.hub.accounts.database import make_engine, session_factory
 from goodman_live.hub.accounts.proposals import add_collaborator, find_proposal
 from goodman_live.hub.accounts.users import create_user
 from goodman_live.hub.demo.processes import marked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROUNDS = 5
 PASSWORD = "tin-lamp!ridge"  # noqa: S105 (of accounts that this makes and deletes)
@@ -48,20 +54,44 @@ _WAVELENGTHS = (
 )
 
 
-def start(root: Path) -> tuple[subprocess.Popen[bytes], str]:
-    out = root.with_name("out")
+@contextmanager
+def demonstration(binning: str) -> Iterator[tuple[Path, str]]:
+    """Run a demonstration whose night is over; gives its folder and address."""
+    folder = Path(tempfile.mkdtemp(prefix="goodman-bench-"))
+    root = folder / "live"
+    simulate = [Path(sys.executable).with_name("goodman-live"), "simulate", root / "night"]
+    subprocess.run(
+        [*simulate, "--preset", "bench", "--binning", binning],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    out = folder / "out"
+    command = [sys.executable, "-m", "goodman_live.hub.demo", "--data", str(root)]
     with out.open("wb") as sink:
-        command = [sys.executable, "-m", "goodman_live.hub.demo", "--data", str(root)]
         demo = subprocess.Popen(
             [*command, "--port", "8300", "--interval", "0"], stdout=sink, stderr=sink
         )
-    while not (found := re.search(r"Open +(\S+)", out.read_text())):
-        if demo.poll() is not None:
-            sys.exit(out.read_text())
-        time.sleep(0.2)
-    while "The night is over" not in out.read_text():
-        time.sleep(0.5)
-    return demo, found[1]
+    try:
+        while "The night is over" not in out.read_text():
+            if demo.poll() is not None:
+                sys.exit(out.read_text())
+            time.sleep(0.5)
+        found = re.search(r"Open +(\S+)", out.read_text())
+        assert found is not None
+        yield root, found[1]
+    finally:
+        demo.send_signal(signal.SIGTERM)
+        demo.wait(120)
+        shutil.rmtree(folder)
+
+
+def idle(url: str) -> None:
+    """Wait until nothing is being made any more."""
+    quiet = 0
+    while quiet < 3:
+        queue = httpx.get(f"{url}/services/goodman/api/", trust_env=False).json()["queue"]
+        quiet = quiet + 1 if not queue else 0
+        time.sleep(1)
 
 
 def first_page(page: Page, url: str, password: str) -> float:
@@ -186,46 +216,56 @@ def show(name: str, seconds: list[float], unit: str = "s ") -> None:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--people", type=int, default=20, help="Who sign in at once.")
-    options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="goodman-bench-"))
-    root = folder / "live"
-    demo, url = start(root)
-    password = json.loads((root / "accounts.json").read_text())["observer"]
-    cold, warm = [], []
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-            )
-            for number in range(ROUNDS):
-                page = browser.new_context().new_page()
-                cold.append(first_page(page, url, password))
-                again = time.perf_counter()
-                page.goto(url + "/user/observer/voila/render/pages/data.ipynb")
-                page.locator(".gl-row").first.wait_for(timeout=120_000)
-                warm.append(time.perf_counter() - again)
-                if number == ROUNDS - 1:
-                    used = memory(root)
-                    live = [arrives(page, root, k) for k in range(ROUNDS)]
-                page.goto(url + "/hub/logout")  # ends the server: the next one is cold again
-                page.context.close()
-            browser.close()
-        show("sign-in to first page, cold", cold)
-        show("page again, server running", warm)
+def pages(page: Page, url: str, password: str) -> tuple[float, float]:
+    """Return the seconds to the first rows after sign-in, and of the page opened again."""
+    cold = first_page(page, url, password)
+    again = time.perf_counter()
+    page.goto(url + "/user/observer/voila/render/pages/data.ipynb")
+    page.locator(".gl-row").first.wait_for(timeout=120_000)
+    return cold, time.perf_counter() - again
+
+
+def measure(binning: str, rounds: int, frames: int, people: int) -> None:
+    """Print the figures of one binning; signing in does not depend on it and comes with 2x2."""
+    print(f"-- night of {binning} frames")
+    with demonstration(binning) as (root, url), sync_playwright() as playwright:
+        idle(url)
+        password = json.loads((root / "accounts.json").read_text())["observer"]
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        took, live = [], []
+        for number in range(rounds):
+            page = browser.new_context().new_page()
+            took.append(pages(page, url, password))
+            if number == rounds - 1:
+                used = memory(root)
+                live = [arrives(page, root, k) for k in range(frames)]
+            page.goto(url + "/hub/logout")  # ends the server: the next one is cold again
+            page.context.close()
+        browser.close()
+        show("sign-in to first page, cold", [cold for cold, _ in took])
+        show("page again, server running", [warm for _, warm in took])
         show("file whole to its row", [row for row, _ in live])
         show("file whole to wavelengths drawn", [drawn for _, drawn in live])
         for part, sizes in used.items():
             print(f"memory of {part:20s} {sum(sizes):6.0f} MB in {len(sizes)} process(es)")
-        names = join(root, options.people)
-        guesses(url, names)
-        many(url, names)
-    finally:
-        demo.send_signal(signal.SIGTERM)
-        demo.wait(120)
-        shutil.rmtree(folder)
+        if people:
+            names = join(root, people)
+            guesses(url, names)
+            many(url, names)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--people", type=int, default=20, help="Who sign in at once; 0: nobody.")
+    parser.add_argument("--frames", type=int, default=8, help="New frames on the open page.")
+    parser.add_argument("--binning", action="append", choices=["2x2", "1x1"], help="Repeatable.")
+    options = parser.parse_args()
+    chosen = options.binning or ["2x2", "1x1"]
+    for number, binning in enumerate(chosen):
+        first = number == 0
+        measure(binning, ROUNDS if first else 2, options.frames, options.people * first)
 
 
 if __name__ == "__main__":
