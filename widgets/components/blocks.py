@@ -76,11 +76,16 @@ class Rows(Component):
 
 
 class Facets(Component):
-    """The filters of a search with counts; sends ``filters`` (name to list of values)."""
+    """The filters of a search with counts.
+
+    Sends ``filters``: what is ``chosen`` (name to list of values) and its ``serial``, which is
+    kept as `heard` so that the browser knows whether `chosen` is what was chosen last.
+    """
 
     _esm = script("facets")
     groups = t.List(t.Dict()).tag(sync=True)
     chosen = t.Dict().tag(sync=True)
+    heard = t.Int(0).tag(sync=True)
     fault = t.Unicode("").tag(sync=True)
 
 

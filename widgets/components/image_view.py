@@ -133,8 +133,12 @@ class ImageView:
         if region == (0, 0, *self._size):
             self.detail.visible = False
             return
-        self._retire(_assign(self.detail, await self._paint(region, *SIZE), region))
-        self.detail.visible = True
+        paint = self._paint
+        png = await paint(region, *SIZE)
+        if paint is self._paint and region == self.visible_region():
+            # Else another frame is shown by now, or another part of it.
+            self._retire(_assign(self.detail, png, region))
+            self.detail.visible = True
 
 
 def _span(low: float | None, high: float | None, size: int) -> tuple[int, int]:

@@ -118,11 +118,12 @@ class AccountPage:
         person = {
             key: me.get(key) or "" for key in ("first_name", "last_name", "email", "partner")
         }
-        self.person.fill(**person, username=me["username"], proposals=said)
         options = me.get("options") or {}
         shown = {**LOOK, **_dict(options.get("data")), **_dict(options.get("look"))}
         self.look.fill(**{key: shown[key] for key in LOOK})
         self.letters.fill(**_dict(me.get("notifications")))
+        # Last: who sees a name there finds all forms filled.
+        self.person.fill(**person, username=me["username"], proposals=said)
 
     async def _save_person(self, _: str, values: dict[str, Any]) -> str:
         names = ("first_name", "last_name", "partner")

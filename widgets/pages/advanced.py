@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode
@@ -10,7 +11,13 @@ import ipywidgets as w
 
 from goodman_live.widgets.client.address import find_address
 from goodman_live.widgets.client.core import AsyncClient
-from goodman_live.widgets.client.errors import ClientError, NotFoundError, NotSignedInError
+from goodman_live.widgets.client.errors import (
+    ClientError,
+    ConnectionLostError,
+    NotFoundError,
+    NotSignedInError,
+    ServiceError,
+)
 from goodman_live.widgets.client.records import DataType
 from goodman_live.widgets.components.blocks import Place, Sections
 from goodman_live.widgets.components.parts import Actions, Head, Text
@@ -23,10 +30,14 @@ from goodman_live.widgets.pages.image_pane import ImagePane
 from goodman_live.widgets.pages.open_notebook import write_notebook
 from goodman_live.widgets.pages.shell import Shell
 from goodman_live.widgets.pages.spectrum_pane import SPECTRA, SpectrumPane
+from goodman_live.widgets.pages.tasks import RETRY
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from goodman_live.widgets.client.events import Event
     from goodman_live.widgets.client.records import File, Job
+    from goodman_live.widgets.pages.hand import Drawn
 
 STEPS = {
     DataType.REDUCED: "Cosmic rays",
@@ -55,6 +66,9 @@ class AdvancedPage:
         self._family: list[File] = []
         self._file: File | None = None
         self._hand = Hand([])
+        self._opening: asyncio.Task[None] | None = None
+        self._drawn: File | None = None
+        """The file whose apertures `_hand` holds."""
         self._jobs: dict[int, Job] = {}
         self.shell = Shell(client, on_event=self._heard, on_live=self._again)
         tasks = self.shell.tasks
@@ -93,7 +107,25 @@ class AdvancedPage:
     def begin(self) -> None:
         """Start to follow events, and open what was asked for."""
         self.shell.begin()
-        self.shell.tasks.start("open", self._start())
+        self._open_soon(self._start)
+
+    def _open_soon(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._opening = self.shell.tasks.start("open", self._try(work))
+
+    async def _try(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Open something; where the service cannot answer just now, try until it does."""
+        while True:
+            try:
+                await work()
+            except (ConnectionLostError, ServiceError) as error:
+                self.note.text = f"{error} Trying again …"
+                await asyncio.sleep(RETRY)
+            else:
+                return
+
+    @property
+    def _is_opening(self) -> bool:
+        return self._opening is not None and not self._opening.done()
 
     async def _start(self) -> None:
         kept = (await self._client.me()).get("options", {}).get("advanced")
@@ -109,17 +141,18 @@ class AdvancedPage:
         await self._show(self._wanted)
 
     def _open(self, file_id: int) -> None:
-        self.shell.tasks.start("open", self._show(file_id))
+        self._open_soon(lambda: self._show(file_id))
 
     async def _show(self, file_id: int) -> None:
         """Show a file: its family as tabs, its picture, its actions, its diagnostics."""
         try:
             file = await self._client.file(file_id)
-            self._family = await self._client.related(file)
+            family = await self._client.related(file)
         except NotFoundError:
             self.head.title = f"There is no file {file_id}, or you may not see it."
+            self.note.text = ""
             return
-        self._file = file
+        self._file, self._family = file, family
         self._draw_head()
         spectral = file["data_type"] in SPECTRA
         self.place.query = urlencode({"file": file_id})
@@ -132,7 +165,7 @@ class AdvancedPage:
                 drawn = await self.image.show(file, self._family)
                 self._take(file, drawn)
             self.note.text = ""
-        except NotSignedInError:
+        except (NotSignedInError, ConnectionLostError, ServiceError):
             raise
         except ClientError as error:
             self.note.text = f"This file cannot be shown: {error}"
@@ -169,8 +202,13 @@ class AdvancedPage:
     # what happens meanwhile
 
     def _heard(self, event: Event) -> None:
+        if not event.kind.startswith(("product.", "frame.")):
+            return
+        if self._is_opening:  # it may be news of what is being opened
+            self.shell.tasks.start("family", self._refresh())
+            return
         file = self._file
-        if file is None or not event.kind.startswith(("product.", "frame.")):
+        if file is None:
             return
         if event.data.get("original_file_id", file.get("original_file_id")) in {
             file.get("original_file_id"),
@@ -184,15 +222,21 @@ class AdvancedPage:
 
     async def _refresh(self) -> None:
         """Read the family again; what the reader looks at stays."""
-        if self._file is not None:
-            self._family = await self._client.related(self._file)
+        while self._is_opening and self._opening is not None:
+            await asyncio.wait([self._opening])
+        file = self._file
+        if file is None:
+            return
+        family = await self._client.related(file)
+        if self._file is file:  # the reader may have gone on while we read
+            self._family = family
             self._draw_head()
 
     # apertures
 
     def _take(self, file: File, drawn: list[dict[str, Any]]) -> None:
         """Begin with the apertures that were extracted with."""
-        self._hand = Hand(drawn)
+        self._hand, self._drawn = Hand(drawn), file
         spectral = file.get("technique") != "Imaging" and file.get("kind", "spectrum") in {
             "spectrum",
             "standard",
@@ -218,29 +262,41 @@ class AdvancedPage:
         self._change(lambda: self._hand.place(x, y, self.image.shape))
 
     def _extract(self, *, by_hand: bool) -> None:
-        if self._file is not None:
-            self.shell.tasks.start("extract", self._run(self._file, by_hand=by_hand))
-
-    async def _run(self, file: File, *, by_hand: bool) -> None:
+        # The file whose apertures the reader sees: another one may be on its way.
+        if self._drawn is None or self.image.drawn != self._drawn["id"]:
+            return
         options: dict[str, Any] = {}
         if by_hand:
             options["apertures"] = request(self._hand.now, self.image.window)
-        self._draw_hand("Extracting …")
+        self.shell.tasks.start("extract", self._run(self._drawn, self._hand.now, options))
+
+    def _say_of(self, file: File, message: str) -> None:
+        """Say something beside the apertures of a file, if they are still what is shown."""
+        if self._drawn is not None and self._drawn["id"] == file["id"]:
+            self._draw_hand(message)
+
+    async def _run(self, file: File, asked: Drawn, options: dict[str, Any]) -> None:
+        self._say_of(file, "Extracting …")
         try:
             job = await self._client.run("extract", file["id"], **options)
             async for state in self._client.watch(job):
                 job = state
                 self._keep_job(job)
         except ClientError as error:
-            self._draw_hand(f"It was not extracted: {error}")
+            self._say_of(file, f"It was not extracted: {error}")
             return
         if job["status"] != "done":
-            self._draw_hand(job.get("message") or "It was not extracted.")
+            self._say_of(file, job.get("message") or "It was not extracted.")
             return
-        if self._file is file:
-            self._take(file, await self.image.show(file, self._family))
-            self._draw_hand("Extracted; the next frames of this target tonight follow.")
+        if self._shows(file):
+            drawn = await self.image.show(file, self._family)
+            if self._shows(file) and self._hand.now is asked:  # else it was changed meanwhile
+                self._take(file, drawn)
+        self._say_of(file, "Extracted; the next frames of this target tonight follow.")
         await self._refresh()
+
+    def _shows(self, file: File) -> bool:
+        return self._file is not None and self._file["id"] == file["id"]
 
     def _keep_job(self, job: Job) -> None:
         self._jobs[job["id"]] = job
@@ -290,6 +346,7 @@ class AdvancedPage:
 
     def _read_panels(self) -> None:
         source = self._sources().get(self.steps.section)
+        self.shell.tasks.stop("panels")
         if source is None:
             self.panels.panels, self.panels.message = [], ""
             return
@@ -314,6 +371,8 @@ class AdvancedPage:
 
     async def _write(self, file: File) -> None:
         written = await write_notebook(self._client, file)
+        if not self._shows(file):
+            return  # it is in the reader's folder all the same
         self.actions.actions = [
             *(one for one in self.actions.actions if one["key"] != "written"),
             words.written(written.name, written.href, file["id"]),

@@ -69,6 +69,9 @@ class Collaborators:
 
     def show(self, proposal: dict[str, Any], me: dict[str, Any]) -> None:
         """Show the people of a proposal."""
+        if self._proposal.get("id") != proposal["id"]:
+            self.form.fill(email="")
+            self.form.say("")
         self._proposal, self._me = proposal, me
         leads = may_lead(proposal, me)
         rows = [self._row(one, leads=leads) for one in proposal["collaborators"]]
@@ -87,7 +90,6 @@ class Collaborators:
             self.form.widget.buttons = (
                 [forms.button("add", "Add collaborator", main=True)] if leads else []
             )
-        self.form.fill(email="")
 
     def _row(self, one: dict[str, Any], *, leads: bool) -> dict[str, Any]:
         name = full_name(one)
@@ -114,9 +116,11 @@ class Collaborators:
 
     async def _add(self, _: str, values: dict[str, Any]) -> str:
         email = str(values.get("email") or "").strip()
-        before = {one["id"] for one in self._proposal["collaborators"]}
-        proposal = await self._client.collaborate(self._proposal["id"], email)
-        self._show_again(proposal)
+        asked = self._proposal
+        before = {one["id"] for one in asked["collaborators"]}
+        proposal = await self._client.collaborate(asked["id"], email)
+        if self._show_again(proposal):
+            self.form.fill(email="")
         added = [one for one in proposal["collaborators"] if one["id"] not in before]
         if not added:
             return f"{email} belongs to the proposal already."
@@ -126,17 +130,21 @@ class Collaborators:
         if isinstance(what, dict) and what.get("key") == "remove":
             row = next((one for one in self.table.rows if one["key"] == what.get("row")), None)
             if row is not None:
-                self._shell.tasks.start("remove", self._remove(row))
+                self._shell.tasks.also("remove", self._remove(self._proposal["id"], row))
 
-    async def _remove(self, row: dict[str, Any]) -> None:
+    async def _remove(self, number: int, row: dict[str, Any]) -> None:
         try:
-            proposal = await self._client.collaborate(self._proposal["id"], row["email"], "remove")
+            proposal = await self._client.collaborate(number, row["email"], "remove")
         except ClientError as error:
             self.form.say(str(error), "bad")
             return
         self._show_again(proposal)
         self.form.say(f"{row['full']} was removed.", "good")
 
-    def _show_again(self, proposal: dict[str, Any]) -> None:
+    def _show_again(self, proposal: dict[str, Any]) -> bool:
+        """Show a proposal's people anew, unless the reader has gone on to another one's."""
+        if proposal["id"] != self._proposal["id"]:
+            return False
         self.show(proposal, self._me)
         self._on_change(proposal)
+        return True

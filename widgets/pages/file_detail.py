@@ -49,6 +49,7 @@ class FileDetail:
         self._by_hand = False
         self._opening: asyncio.Task[None] | None = None
         self._jobs: dict[int, Job] = {}
+        self._written: dict[int, dict[str, Any]] = {}
         self.head, self.cards = Head(), HeaderTable()
         self.actions, self.comments = Actions(), Comments()
         self.viewer = Viewer(client, tasks.start)
@@ -199,7 +200,10 @@ class FileDetail:
         with self.head.hold_sync():
             self.head.facts = words.facts(shown, latency) + replaced
             self.head.waits = words.waits(root, shown)
-        self.actions.actions = words.actions(shown, self._client.download_url(shown_id))
+        # The link to a notebook stays until another file is shown.
+        self._written = {key: one for key, one in self._written.items() if key == shown_id}
+        found = words.actions(shown, self._client.download_url(shown_id))
+        self.actions.actions = [*found, *self._written.values()]
 
     async def _replaced(self, shown: File) -> list[dict[str, Any]]:
         """Return what took the place of an old version, and how it differs."""
@@ -269,7 +273,7 @@ class FileDetail:
             failed = {"id": 0, "block": block, "status": "failed", "message": str(error)}
             self._keep_job(cast("Job", failed))
             return
-        self._by_hand = False  # what comes out is what the reader waits for
+        self._go_on(file_id)  # what comes out is what the reader waits for
         while job["status"] in JOB_RUNNING:
             self._keep_job(job)
             await asyncio.sleep(0.5)
@@ -277,21 +281,29 @@ class FileDetail:
         self._keep_job(job)
         self._soon.ask()
 
+    def _go_on(self, file_id: int) -> None:
+        """Follow the newest step again, unless the reader has turned to something else."""
+        if self._shown is not None and self._shown["id"] == file_id and not self._is_opening:
+            self._by_hand = False
+
     async def _reclassify(self, file_id: int, wish: dict[str, Any]) -> None:
         await self._client.reclassify(file_id, **wish)
-        self._by_hand = False
+        self._go_on(file_id)
         self._soon.ask()
 
     async def _write_notebook(self, file_id: int) -> None:
         # Light, but only wanted now.
         from goodman_live.widgets.pages.open_notebook import write_notebook  # noqa: PLC0415
 
-        file = next(one for one in self._family if one["id"] == file_id)
+        file = next((one for one in self._family if one["id"] == file_id), None)
+        if file is None:
+            return
         written = await write_notebook(self._client, file)
-        self.actions.actions = [
-            *(one for one in self.actions.actions if one["key"] != "written"),
-            words.written(written.name, written.href, file_id),
-        ]
+        if self._shown is None or self._shown["id"] != file_id:
+            return  # it is in the reader's folder all the same
+        self._written = {file_id: words.written(written.name, written.href, file_id)}
+        others = (one for one in self.actions.actions if one["key"] != "written")
+        self.actions.actions = [*others, *self._written.values()]
 
     async def _read_job(self, job_id: int) -> None:
         self._keep_job(await self._client.job(job_id))
@@ -310,7 +322,7 @@ class FileDetail:
 
     async def _delete(self, file_id: int) -> None:
         await self._client.delete(file_id)
-        self._by_hand = False
+        self._go_on(file_id)
         self._soon.ask()
 
     def _comment(self, what: Any) -> None:
@@ -354,5 +366,9 @@ class FileDetail:
             self.cards.cards = []
             return
         self.cards.message = "Loading…"
-        self.cards.cards = words.cards(await self._client.header(self._shown["id"]))
+        file_id = self._shown["id"]
+        cards = words.cards(await self._client.header(file_id))
+        if self._shown is None or self._shown["id"] != file_id:
+            return
+        self.cards.cards = cards
         self.cards.message = ""

@@ -80,6 +80,11 @@ class FileList:
         if asked != (self.widget.section, self.widget.page, self._filter):
             self.news()  # the reader has moved on while we read
             return
+        last = max(1, -(-main["count"] // PAGE_SIZE))
+        if self.widget.page > last:  # files were deleted
+            self.widget.page = last
+            self.news()
+            return
         for key, answer in zip((key for key in SECTIONS if key != here), others, strict=True):
             self._counts[key] = answer["count"]
         self._show(here, main)

@@ -40,7 +40,7 @@ class BoundForm:
         self.widget = Form(**traits)
         self.values: dict[str, Any] = dict(self.widget.values)
         """What the fields hold, as far as the kernel was told."""
-        self._fills = 0
+        self._fills: dict[str, int] = {}
         self.widget.when("press", self._pressed)
         self.widget.when("change", self._changed)
 
@@ -54,15 +54,18 @@ class BoundForm:
         self.widget.summoned = True
 
     def fill(self, **values: Any) -> None:
-        """Set values; fields that are not named stay."""
+        """Set values; fields that are not named stay, whatever is being typed into them."""
         self.values.update(values)
-        self._fills += 1
-        # Counted, so that the browser writes its fields anew even if we knew nothing else.
-        self.widget.values = {**self.values, "_fills": self._fills}
+        # Counted for each, so that the browser writes these anew even if we knew nothing else,
+        # and leaves the others alone.
+        self._fills |= {name: self._fills.get(name, 0) + 1 for name in values}
+        self.widget.values = {**self.values, "_fills": dict(self._fills)}
 
     def _pressed(self, what: Any) -> None:
         if isinstance(what, dict) and isinstance(what.get("values"), dict):
             self.values.update(what["values"])
+            # What it says of the values before would come after what is said of the press.
+            self._shell.tasks.stop(f"look {id(self)}")
             self._shell.tasks.start(
                 f"form {id(self)}", self._run(str(what.get("key")), dict(what["values"]))
             )

@@ -46,7 +46,6 @@ class ImagePane:
     ) -> None:
         self._client = client
         self._tasks = tasks
-        self._file = 0
         self.window: dict[str, int] = {}
         self.shape = (1, 1)
         self.widget = Plane()
@@ -56,11 +55,12 @@ class ImagePane:
 
     async def show(self, file: File, family: list[File]) -> list[dict[str, Any]]:
         """Show an image; return the apertures that were extracted from it."""
-        again = self._file == file["id"]
-        self._file = file["id"]
+        # What is on the screen counts, not what was wanted: that may never have been drawn.
+        again = self.drawn == file["id"]
         found = await self._client.pixels(
             file["id"], max_pixels=MOST_PIXELS, apertures=True, limits="zscale"
         )
+        wcs = celestial(await self._client.header(file["id"]))
         self.window = found["window"] or {"x0": 0, "y0": 0, "xbin": 1, "ybin": 1}
         self.shape = tuple(found["shape"])
         drawn: list[dict[str, Any]] = found["apertures"]
@@ -78,26 +78,31 @@ class ImagePane:
                 "limits": found["limits"],
                 "range": found["range"],
                 "histogram": found["histogram"],
-                "wcs": celestial(await self._client.header(file["id"])),
+                "wcs": wcs,
             }
             self.widget.lay("whole", tile(found))
         self._tasks.start("wave", self._wavelengths(file, family))
         return drawn
 
+    @property
+    def drawn(self) -> int:
+        """Number of the file on the screen, 0 for none."""
+        return int(self.widget.frame.get("id", 0))
+
     async def _detail(self, region: Any) -> None:
-        file = self._file
+        file = self.drawn
         x0, y0, x1, y1 = (int(value) for value in region)
         found = await self._client.pixels(file, (x0, y0, x1, y1), max_pixels=MOST_PIXELS)
-        if file == self._file:
+        if file == self.drawn:
             self.widget.lay("detail", tile(found))
 
     async def _cut(self, place: Any) -> None:
-        file = self._file
+        file = self.drawn
         x, y = (int(value) for value in place)
         rows, columns = self.shape
         row = await self._client.pixels(file, (0, y, columns, y + 1), max_pixels=STRIP)
         column = await self._client.pixels(file, (x, 0, x + 1, rows), max_pixels=STRIP)
-        if file == self._file:
+        if file == self.drawn:
             self.widget.cuts = {"x": x, "y": y, "row": numbers(row), "column": numbers(column)}
 
     async def _wavelengths(self, file: File, family: list[File]) -> None:
@@ -107,7 +112,7 @@ class ImagePane:
         if spectrum is None:
             return
         told = await self._client.spectrum(spectrum["id"])
-        if file["id"] == self._file and told.get("column"):
+        if file["id"] == self.drawn and told.get("column"):
             self.widget.wave = wavelengths(told, self.window)
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from goodman_live.widgets.client.errors import ClientError
+    from goodman_live.widgets.components.blocks import Place
     from goodman_live.widgets.pages.shell import Shell
 
 PAGE_SIZE = 50
@@ -51,6 +52,8 @@ class Found:
     count: int
     fields: list[dict[str, Any]] | None = None
     """Filters with their choices; None leaves them as they are."""
+    query: str | None = None
+    """What the page's address becomes when they are shown; None leaves it as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ class Listing:
         What it shows.
     act : callable, optional
         Called with the key of an action and the row it was pressed in.
+    place : Place, optional
+        The page's address, which names what is shown.
     """
 
     def __init__(
@@ -86,10 +91,14 @@ class Listing:
         shell: Shell,
         plan: Plan,
         act: Callable[[str, dict[str, Any]], None] | None = None,
+        place: Place | None = None,
     ) -> None:
         self._shell = shell
         self._plan = plan
         self._act = act
+        self._place = place
+        self._turns = 0
+        self._given: dict[Any, dict[str, Any]] = {}
         self.filters: dict[str, Any] = {}
         self.widget = Rows(
             title=plan.title, columns=plan.columns, fields=plan.fields, ordering=plan.ordering
@@ -114,6 +123,11 @@ class Listing:
         """Set the filters from outside the table."""
         self.filters = filters
         self.widget.page = 1
+        self._turned()
+
+    def _turned(self) -> None:
+        """Read again what the reader wants now; what is being read is not wanted any more."""
+        self._turns += 1
         self.ask()
 
     async def read(self) -> None:
@@ -122,7 +136,11 @@ class Listing:
         asked = {**self.filters, "page": table.page, "page_size": size}
         if table.ordering:
             asked["ordering"] = table.ordering
+        turns = self._turns
         found = await self._plan.read(asked)
+        if turns != self._turns:
+            self.ask()  # the reader has moved on while we read
+            return
         pages = max(1, -(-found.count // size))
         if table.page > pages:
             table.page = pages
@@ -134,6 +152,15 @@ class Listing:
             table.rows, table.count, table.pages = found.rows, found.count, pages
             table.message = "" if found.rows else self._plan.empty
             table.state = "ready" if found.rows else "empty"
+        self._give(found.rows)
+        if self._place is not None and found.query is not None:
+            self._place.query = found.query
+
+    def _give(self, rows: list[dict[str, Any]]) -> None:
+        """Keep the rows given: one may be pressed while newer ones take its place."""
+        fresh = {row.get("key"): row for row in rows}
+        older = {key: row for key, row in self._given.items() if key not in fresh}
+        self._given = {**dict(list(older.items())[-self._plan.page_size :]), **fresh}
 
     def _failed(self, error: ClientError) -> None:
         with self.widget.hold_sync():
@@ -147,17 +174,18 @@ class Listing:
         known = {column.get("sort") for column in self.widget.columns}
         if isinstance(ordering, str) and ordering.removeprefix("-") in known:
             self.widget.ordering, self.widget.page = ordering, 1
-            self.ask()
+            self._turned()
 
     def _turn(self, page: Any) -> None:
         if isinstance(page, int) and 1 <= page <= self.widget.pages:
             self.widget.page = page
-            self.ask()
+            self._turned()
 
     def _acted(self, what: Any) -> None:
         if self._act is None or not isinstance(what, dict):
             return
-        row = next((one for one in self.widget.rows if one.get("key") == what.get("row")), None)
+        number = what.get("row")
+        row = self._given.get(number) if isinstance(number, int | str) else None
         if row is not None:
             self._act(str(what.get("key")), row)
 

@@ -53,7 +53,7 @@ class LogsPage:
             empty="Nothing that concerns you was logged under these filters.",
             fields=self._fields(),
         )
-        self.table = Listing(self.shell, plan)
+        self.table = Listing(self.shell, plan, place=self.place)
         self.jobs = jobs.JobTable(self.shell, client)
         asked = parse_qs(query, max_num_fields=50)
         self.table.filters = {key: asked[key][0][:200] for key in ASKED if key in asked}
@@ -89,10 +89,10 @@ class LogsPage:
     async def _read(self, asked: dict[str, Any]) -> Found:
         if self._proposals is None:
             self._proposals = [str(one["soar_id"]) for one in await self._client.proposals()]
+        query = urlencode(self.table.filters)
         answer = await self._client.log_page(**asked)
-        self.place.query = urlencode(self.table.filters)
         rows = [log_row(line) for line in answer["results"]]
-        return Found(rows, answer["count"], self._fields())
+        return Found(rows, answer["count"], self._fields(), query)
 
 
 def log_row(line: dict[str, Any]) -> dict[str, Any]:

@@ -69,7 +69,8 @@ class _Entries(ABC):
             self.form.widget.title = f"Change {one['name']}" if one else f"Add a {self.kind}"
             self.form.widget.buttons = [leave, save] if one else [add]
             self.form.widget.faults = {}
-        self.form.fill(**{name: str(self._changed.get(name) or "") for name in names})
+            # With the title: what is typed from then on must not be written over.
+            self.form.fill(**{name: str(self._changed.get(name) or "") for name in names})
 
     async def _read(self) -> None:
         found = await self._client.listed(self.name)

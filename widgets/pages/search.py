@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode
@@ -16,10 +17,14 @@ from goodman_live.widgets.components.blocks import Facets, Place, Saver
 from goodman_live.widgets.pages import search_script, words
 from goodman_live.widgets.pages.listing import Found, Listing, Plan, column
 from goodman_live.widgets.pages.shell import Shell
+from goodman_live.widgets.pages.tasks import Soon
 
 if TYPE_CHECKING:
+    from goodman_live.widgets.client.errors import ClientError
     from goodman_live.widgets.client.events import Event
     from goodman_live.widgets.client.records import File
+
+log = logging.getLogger(__name__)
 
 GROUPS = {
     "obstype": "By obstype",
@@ -105,7 +110,8 @@ class SearchPage:
             ordering=ordering,
             page_size=20,
         )
-        self.table = Listing(self.shell, plan)
+        self.table = Listing(self.shell, plan, place=self.place)
+        self._counts = Soon(self._count, self._uncounted)
         self.table.widget.page = page
         self.table.widget.pages = page
         self.table.widget.selectable = True
@@ -125,6 +131,7 @@ class SearchPage:
         """Read, and follow what happens."""
         self.shell.begin()
         self.table.begin()
+        self.shell.tasks.start("facets", self._counts.run())
         self.shell.tasks.start("columns", self._load_columns())
 
     def _heard(self, event: Event) -> None:
@@ -136,16 +143,21 @@ class SearchPage:
 
     # filters and rows
 
-    def _filter(self, chosen: Any) -> None:
-        if isinstance(chosen, dict):
-            self.facets.chosen = clean(chosen)
-            self.table.widget.page = 1
-            self.table.ask()
+    def _filter(self, told: Any) -> None:
+        if not isinstance(told, dict) or not isinstance(told.get("chosen"), dict):
+            return
+        serial = told.get("serial")
+        with self.facets.hold_sync():
+            self.facets.chosen = clean(told["chosen"])
+            if isinstance(serial, int):
+                self.facets.heard = serial
+        # Counts of what was chosen before are not waited for.
+        self.shell.tasks.start("facets", self._counts.run())
+        self.table.narrow()
 
     async def _read(self, asked: dict[str, Any]) -> Found:
         chosen = self.facets.chosen
-        # The counts take longer and weigh more: the files do not wait for them.
-        self.shell.tasks.start("facets", self._count(chosen))
+        query = to_query(chosen, self.table.widget.ordering, asked["page"])
         try:
             page = await self._client.files(**as_filters(chosen), **asked)
         except InvalidRequestError as error:
@@ -154,15 +166,21 @@ class SearchPage:
             table = self.table.widget
             return Found(table.rows, table.count)
         self.facets.fault = ""
-        self.place.query = to_query(chosen, self.table.widget.ordering, asked["page"])
-        return Found([file_row(file) for file in page["results"]], page["count"])
+        # The counts take longer and weigh more: the files do not wait for them.
+        self._counts.ask()
+        return Found([file_row(file) for file in page["results"]], page["count"], query=query)
 
-    async def _count(self, chosen: dict[str, list[str]]) -> None:
+    async def _count(self) -> None:
+        chosen = self.facets.chosen
         try:
             found = await self._client.facets(**as_filters(chosen))
         except InvalidRequestError:
             return  # said where the files are read
         self.facets.groups = facet_groups(found, chosen)
+
+    def _uncounted(self, error: ClientError) -> None:
+        """Say nothing: the table says it, and the counts are tried again."""
+        log.info("The files could not be counted: %s", error)
 
     # columns
 

@@ -32,20 +32,25 @@ class Settings:
 
     async def show(self, proposal: dict[str, Any], me: dict[str, Any]) -> None:
         """Show the settings of a proposal; who may not change them reads them."""
-        self._proposal = proposal
-        if not self._groups:
-            self._groups = groups_of(await self._client.schema(SCHEMA))
+        if self._proposal.get("id") != proposal["id"]:
+            # Until its own values are there, nothing of another one's can be applied to it.
+            self._proposal = {}
+            self._offer(leads=False, redo=False)
+            self.form.say("Loading …")
+        groups = self._groups or groups_of(await self._client.schema(SCHEMA))
         values = await self._client.settings(proposal["id"])
         leads = may_lead(proposal, me)
+        self._proposal, self._groups = proposal, groups
+        # In one piece: what is typed as soon as there are fields must not be written over.
         with self.widget.hold_sync():
             self.widget.title = f"Data-reduction settings of {proposal['soar_id']}"
             self.widget.intro = INTRO if leads else "The PI and staff change these settings."
             self.widget.editable = leads
             self.widget.groups = self._groups
             self.widget.faults = {}
-        self.form.fill(**values)
-        self._offer(leads=leads, redo=False)
-        self.form.say("")
+            self.form.fill(**values)
+            self._offer(leads=leads, redo=False)
+            self.form.say("")
 
     def _offer(self, *, leads: bool, redo: bool) -> None:
         if not leads:
@@ -65,12 +70,19 @@ class Settings:
         self.widget.buttons = buttons
 
     async def _look(self, _: str, values: dict[str, Any]) -> None:
+        if not self._proposal:
+            return
+        number = self._proposal["id"]
         self.widget.faults = {}
-        preview = await self._client.preview_settings(self._proposal["id"], values)
+        preview = await self._client.preview_settings(number, values)
+        if self._proposal.get("id") != number:
+            return
         self._offer(leads=True, redo=bool(preview["steps"]))
         self.form.say(changes_in_words(preview, self._groups), "info")
 
     async def _apply(self, key: str, values: dict[str, Any]) -> str:
+        if not self._proposal:
+            return "Nothing was applied: the settings are not there yet."
         number = self._proposal["id"]
         if key == "defaults":
             fields = [field for group in self._groups for field in group["fields"]]
@@ -80,8 +92,9 @@ class Settings:
             self._offer(leads=True, redo=bool(preview["steps"]))
             return f"{changes_in_words(preview, self._groups)} Nothing is applied yet."
         kept = await self._client.replace_settings(number, values, redo=key == "redo")
-        self.form.fill(**kept)
-        self._offer(leads=True, redo=False)
+        if self._proposal.get("id") == number:
+            self.form.fill(**kept)
+            self._offer(leads=True, redo=False)
         if key == "redo":
             return "Applied. What is there is being redone; new versions appear by themselves."
         return "Applied to new frames and new runs."

@@ -43,17 +43,18 @@ class SpectrumPane:
         self.widget.when("fit", lambda value: tasks.start("fit", self._fit(value)))
         self.widget.when("forget", lambda _: self._forget())
         self.widget.when("arc", lambda _: tasks.start("arc", self._arc()))
-        self.widget.when("add", lambda value: tasks.start("add", self._add(value)))
+        self.widget.when("add", lambda value: tasks.also("add", self._add(value)))
         self.widget.when("drop", self._drop)
 
     async def show(self, file: File, family: list[File], also: tuple[int, ...] = ()) -> None:
         """Show a spectrum; what lay over another one of the same kind stays."""
-        same = self._file is not None and self._file["data_type"] == file["data_type"]
-        over = [one for one in self.widget.spectra[1:] if same and one["id"] != file["id"]]
-        if self._file is None or self._file["id"] != file["id"]:
-            self.widget.fit, self.widget.arc = {}, {}
-        self._file, self._family = file, family
         spectrum = await self._read(file)
+        before, self._file, self._family = self._file, file, family
+        # Whatever was laid over or put away while it was read counts.
+        same = before is not None and before["data_type"] == file["data_type"]
+        over = [one for one in self.widget.spectra[1:] if same and one["id"] != file["id"]]
+        if before is None or before["id"] != file["id"]:
+            self.widget.fit, self.widget.arc = {}, {}
         self.widget.spectra = [spectrum, *over]
         for number in also:
             await self._add(number)
@@ -83,7 +84,7 @@ class SpectrumPane:
         for one in [*own["results"], *newest["results"]]:
             if not one.get("role") and one["id"] != file["id"]:
                 found.setdefault(one["id"], one)
-        if self._file is file:
+        if self._shows(file):
             # What was replaced comes last; the order is kept otherwise.
             rows = sorted(found.values(), key=lambda one: not one.get("is_current", True))
             self.widget.candidates = [
@@ -102,12 +103,18 @@ class SpectrumPane:
         except ClientError as error:
             self.widget.fit = {"message": str(error)}
             return
-        if spectrum["x_unit"] == self.widget.spectra[0]["x_unit"]:
-            self.widget.spectra = [*self.widget.spectra, spectrum]
+        shown = self.widget.spectra  # others may have come meanwhile
+        if number in {one["id"] for one in shown} or not 0 < len(shown) < MOST:
+            return
+        if spectrum["x_unit"] == shown[0]["x_unit"]:
+            self.widget.spectra = [*shown, spectrum]
 
     def _drop(self, number: Any) -> None:
-        first, *others = self.widget.spectra
-        self.widget.spectra = [first, *(one for one in others if one["id"] != number)]
+        first, others = self.widget.spectra[:1], self.widget.spectra[1:]
+        self.widget.spectra = [*first, *(one for one in others if one["id"] != number)]
+
+    def _shows(self, file: File) -> bool:
+        return self._file is not None and self._file["id"] == file["id"]
 
     async def _fit(self, asked: Any) -> None:
         file = self._file
@@ -117,7 +124,7 @@ class SpectrumPane:
             found = await self._client.line(file["id"], float(asked["low"]), float(asked["high"]))
         except ClientError as error:
             found = {"message": str(error)}
-        if self._file is file:
+        if self._shows(file):
             self.widget.fit = found
 
     def _forget(self) -> None:
@@ -137,7 +144,7 @@ class SpectrumPane:
             return
         told = await self._client.diagnostics(fitting[-1]["id"])
         arc = told["data"].get("arc")
-        if self._file is file and arc:
+        if self._shows(file) and arc:
             self.widget.arc = {"x": arc["wavelength_aa"], "y": arc["flux"]}
 
 

@@ -9,7 +9,9 @@ function render({ model, el }) {
   // With the file that the reader sees: the page may go on to a newer one meanwhile.
   function act(action, choice) { model.send({ what: "act", value: { key: action.key, file: action.file, choice: choice || null } }); }
 
+  let asked = null;
   function ask(action) {
+    asked = action;
     const close = () => { sure.hidden = true; };
     const cancel = h("button", { type: "button", onclick: close }, "Keep it");
     const options = action.options
@@ -42,15 +44,31 @@ function render({ model, el }) {
   }
 
   redraw(model, ["actions"], () => {
-    sure.hidden = true;
-    buttons.replaceChildren(...model.get("actions").map(button));
+    const actions = model.get("actions");
+    // A question stays as long as it can be answered: news of the same file do not take it away.
+    if (!actions.some((one) => one.key === asked?.key && one.file === asked.file && !one.reason)) sure.hidden = true;
+    renew(buttons, JSON.stringify(actions), () => actions.map(button));
   });
   redraw(model, ["jobs"], () => {
-    jobs.replaceChildren(...model.get("jobs").map((job) => h("div", { class: "gl-job gl-" + job.tone },
+    const dress = (node, job) => {
+      node.className = "gl-job gl-" + job.tone;
+      // The button stays while the job goes on: progress must not swallow a press on it.
+      if (node.said === String(job.running) && job.running) { node.children[1].textContent = job.message; measure(node.querySelector("progress"), job); return; }
+      node.said = String(job.running);
+      node.replaceChildren(...parts(job));
+    };
+    fill(jobs, model.get("jobs"), (job) => job.id, () => h("div", {}), dress);
+  });
+  function measure(bar, job) {
+    if (job.progress > 0) { bar.max = 1; bar.value = job.progress; } else bar.removeAttribute("value");
+  }
+  function parts(job) {
+    return [
       h("b", {}, job.label), h("span", {}, job.message),
       job.running ? h("progress", job.progress > 0 ? { max: "1", value: String(job.progress), "aria-label": job.label } : { "aria-label": job.label }) : null,
       job.running && job.id ? h("button", { type: "button", onclick: () => model.send({ what: "cancel", value: job.id }) }, "Cancel") : null,
-      job.running ? null : h("button", { type: "button", "aria-label": "Dismiss", onclick: () => model.send({ what: "dismiss", value: job.id }) }, "×"))));
-  });
+      job.running ? null : h("button", { type: "button", "aria-label": "Dismiss", onclick: () => model.send({ what: "dismiss", value: job.id }) }, "×"),
+    ].filter(Boolean);
+  }
 }
 export default { render };

@@ -8,11 +8,14 @@ function render({ model, el }) {
   const form = h("form", { class: "gl-line" }, field, add);
   el.append(h("h2", {}, "Comments"), list, form, note);
 
+  let sent = null;
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const text = field.value.trim();
     // With the file that the reader sees: the page may go on to a newer one meanwhile.
-    if (text && model.get("file")) model.send({ what: "comment", value: { file: model.get("file"), text } });
+    if (!text || !model.get("file")) return;
+    sent = { root, text };
+    model.send({ what: "comment", value: { file: model.get("file"), text } });
   });
   field.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
@@ -36,8 +39,14 @@ function render({ model, el }) {
     el.dataset.file = model.get("file");
     el.dataset.root = root;
   });
-  // Cleared only when the comment is kept: a failure must not eat what was typed.
-  redraw(model, ["kept"], () => { field.value = ""; });
+  // Cleared only when the comment is kept, and where it was typed: neither a failure nor the
+  // next frame's draft, nor what was typed since, must be eaten.
+  redraw(model, ["kept"], () => {
+    if (!sent) return;
+    if (root === sent.root) { if (field.value.trim() === sent.text) field.value = ""; }
+    else if ((drafts.get(sent.root) || "").trim() === sent.text) drafts.delete(sent.root);
+    sent = null;
+  });
   redraw(model, ["message"], () => { note.textContent = model.get("message"); note.hidden = !model.get("message"); });
 }
 export default { render };

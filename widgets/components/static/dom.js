@@ -38,6 +38,17 @@ function fill(parent, items, key, make, dress) {
   while (parent.children.length > items.length) parent.lastElementChild.remove();
 }
 
+// Make the children of `node` anew where what they say has changed, and only there: for the same
+// reasons. The keyboard keeps its place among those that are new.
+function renew(node, said, make) {
+  if (node.said === said) return;
+  node.said = said;
+  const reached = () => [...node.querySelectorAll("a, button, input, select")];
+  const place = node.contains(document.activeElement) ? reached().indexOf(document.activeElement) : -1;
+  node.replaceChildren(...make());
+  if (place >= 0) reached()[place]?.focus();
+}
+
 // "2026-11-21T03:04:05Z" as a reader of a night wants it.
 function moment(text) {
   if (!text) return "";

@@ -1,7 +1,7 @@
 // The filters of the search: choices with counts, text, dates, a place on the sky.
 function render({ model, el }) {
   el.classList.add("gl-card", "gl-facets");
-  const clear = h("button", { type: "button", class: "gl-act", onclick: () => send({}) }, "Clear all");
+  const clear = h("button", { type: "button", class: "gl-act", onclick: () => clearAll() }, "Clear all");
   const text = h("input", { type: "search", class: "gl-filter", placeholder: "Object, file or proposal", "aria-label": "Free text", spellcheck: "false" });
   const from = h("input", { type: "date", "aria-label": "From this UT date" });
   const to = h("input", { type: "date", "aria-label": "To this UT date" });
@@ -23,25 +23,36 @@ function render({ model, el }) {
   } }, "Show filters");
   el.append(h("div", { class: "gl-facethead" }, h("h2", { class: "gl-title" }, "Filters"), clear, unfold), text, fault, choices);
   const open = new Set();
-  let chosen = {};
+  const single = { search: text, date_min: from, date_max: to, ra, dec, radius };
   let typing = 0;
+  let sent = 0;
 
-  function send(values) { model.send({ what: "filters", value: values }); }
-  function gather() {
+  function ticked() {
     const found = {};
     for (const box of groups.querySelectorAll("input:checked")) (found[box.name] = found[box.name] || []).push(box.value);
-    const single = { search: text, date_min: from, date_max: to, ra, dec, radius };
     for (const [name, node] of Object.entries(single)) if (node.value.trim()) found[name] = [node.value.trim()];
-    send(found);
+    return found;
   }
-  const soon = () => { clearTimeout(typing); typing = setTimeout(gather, 250); };
-  text.addEventListener("input", soon);
-  for (const node of [from, to, ra, dec, radius]) node.addEventListener("change", gather);
+  function tell() {
+    clearTimeout(typing);
+    typing = 0;
+    sent += 1;
+    model.send({ what: "filters", value: { chosen: ticked(), serial: sent } });
+  }
+  function clearAll() {
+    for (const box of groups.querySelectorAll("input:checked")) box.checked = false;
+    for (const node of Object.values(single)) node.value = "";
+    tell();
+  }
+  text.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(tell, 250); });
+  for (const node of [from, to, ra, dec, radius]) node.addEventListener("change", tell);
 
-  redraw(model, ["groups", "chosen"], () => {
-    chosen = model.get("chosen");
-    const single = { search: text, date_min: from, date_max: to, ra, dec, radius };
-    for (const [name, node] of Object.entries(single)) if (node !== document.activeElement) node.value = (chosen[name] || [""])[0];
+  redraw(model, ["groups", "chosen", "heard"], () => {
+    // While the kernel has not heard of the last choice, what is ticked counts: counts that come
+    // meanwhile must not take a choice back, nor let the next one be sent without it.
+    const settled = !typing && model.get("heard") >= sent;
+    const chosen = settled ? model.get("chosen") : ticked();
+    if (settled) for (const [name, node] of Object.entries(single)) if (node !== document.activeElement) node.value = (chosen[name] || [""])[0];
     if (chosen.ra || chosen.dec) sky.open = true;
     const focus = groups.contains(document.activeElement) ? [document.activeElement.name, document.activeElement.value] : null;
     groups.replaceChildren(...model.get("groups").map((group) => {
@@ -54,7 +65,7 @@ function render({ model, el }) {
       const draw = () => {
         if (!box.open || values.childElementCount) return;
         values.replaceChildren(...group.values.map((one) => h("label", { class: one.count ? null : "gl-muted" },
-          h("input", { type: "checkbox", name: group.key, value: one.value, checked: on.has(one.value), onchange: gather }),
+          h("input", { type: "checkbox", name: group.key, value: one.value, checked: on.has(one.value), onchange: tell }),
           h("span", {}, one.label), h("b", {}, one.count.toLocaleString("en")))));
       };
       draw();

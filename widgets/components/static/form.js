@@ -12,6 +12,12 @@ function render({ model, el }) {
   const inputs = new Map();
   const serial = Math.random().toString(36).slice(2, 8);
   let typing = 0;
+  // What was typed into a field, until the kernel fills that very field: nothing else may write
+  // over it. `at` counts what the reader does, so that what came after a press is told apart.
+  const typed = new Map();
+  let deeds = 0;
+  let pressed = Infinity;
+  let filled = model.get("values")._fills || {};
 
   const fields = () => model.get("groups").flatMap((group) => group.fields);
   function read(field) {
@@ -54,7 +60,7 @@ function render({ model, el }) {
       if (!model.get("editable")) node.disabled = true;
       const timed = ["text", "email", "area", "number", "search", undefined].includes(field.kind);
       node.addEventListener("input", () => {
-        mark(field);
+        touch(field);
         clearTimeout(typing);
         typing = setTimeout(() => tell(field.key), timed ? 350 : 0);
       });
@@ -63,6 +69,11 @@ function render({ model, el }) {
     return node;
   }
 
+  function touch(field) {
+    deeds += 1;
+    typed.set(field.key, { value: read(field), at: deeds });
+    mark(field);
+  }
   function mark(field) {
     const node = inputs.get(field.key);
     const back = node?.closest(".gl-field")?.querySelector(".gl-default");
@@ -79,7 +90,7 @@ function render({ model, el }) {
         const label = field.kind === "shown" ? h("span", { class: "gl-label" }, field.label) : h("label", { for: id }, field.label);
         const back = field.default === undefined || field.default === null ? null : h("button", {
           type: "button", class: "gl-default", "aria-label": "Set " + field.label + " to its default",
-          onclick: () => { write(field, field.default); mark(field); tell(field.key); },
+          onclick: () => { write(field, field.default); touch(field); clearTimeout(typing); tell(field.key); },
         }, "default: " + (field.options?.find((one) => same(one.value, field.default))?.label ?? (field.kind === "check" ? (field.default ? "on" : "off") : field.default)));
         return h("div", { class: "gl-field gl-field-" + (field.kind || "text") + (field.wide ? " gl-wide" : ""), "data-field": field.key },
           field.kind === "check" ? h("div", { class: "gl-checkline" }, node, label) : [label, node],
@@ -91,7 +102,21 @@ function render({ model, el }) {
     faults();
   }
   function fill() {
-    for (const field of fields()) { write(field, model.get("values")[field.key]); mark(field); }
+    const values = model.get("values");
+    for (const field of fields()) {
+      const own = typed.get(field.key);
+      const value = own ? own.value : values[field.key];
+      // Written only where it differs: the cursor would go to the end.
+      if (!inputs.has(field.key) || !same(read(field), value) || field.kind === "shown") write(field, value);
+      mark(field);
+    }
+  }
+  function release() {
+    const fills = model.get("values")._fills || {};
+    for (const [key, count] of Object.entries(fills)) {
+      if (count !== filled[key] && !(typed.get(key)?.at > pressed)) typed.delete(key);
+    }
+    filled = fills;
   }
   function faults() {
     const found = model.get("faults");
@@ -116,13 +141,19 @@ function render({ model, el }) {
     return found;
   }
   function press(one) {
-    if (one.reason || model.get("busy")) return;
+    if (one.reason || model.get("busy") || pressed !== Infinity) return;
     const found = one.free ? {} : local();
     model.set("faults", found);
     model.save_changes();
     faults()?.focus();
     if (Object.keys(found).length) return;
-    const go = () => model.send({ what: "press", value: { key: one.key, values: values() } });
+    const go = () => {
+      // All values go along: what was about to be told would only come after.
+      clearTimeout(typing);
+      pressed = deeds;
+      model.send({ what: "press", value: { key: one.key, values: values() } });
+      drawButtons();
+    };
     if (!one.confirm) { go(); return; }
     const close = () => { sure.hidden = true; };
     const keep = h("button", { type: "button", onclick: close }, "Not now");
@@ -151,22 +182,27 @@ function render({ model, el }) {
     requestAnimationFrame(() => { title.focus({ preventScroll: true }); el.scrollIntoView({ block: "nearest" }); });
   });
   redraw(model, ["groups", "editable"], draw);
+  model.on("change:values", release);
   redraw(model, ["values"], fill);
+  model.on("change:busy", () => { if (!model.get("busy")) pressed = Infinity; });
   redraw(model, ["faults"], faults);
   redraw(model, ["message", "tone"], () => {
     note.textContent = model.get("message");
     note.className = "gl-formnote gl-" + model.get("tone");
     note.hidden = !model.get("message");
   });
-  redraw(model, ["buttons", "busy", "editable"], () => {
-    buttons.hidden = !model.get("buttons").length;
-    buttons.replaceChildren(...model.get("buttons").map((one) => one.href
+  function drawButtons() {
+    const buttonsNow = model.get("buttons");
+    const busy = model.get("busy") || pressed !== Infinity;
+    buttons.hidden = !buttonsNow.length;
+    renew(buttons, JSON.stringify([buttonsNow, busy]), () => buttonsNow.map((one) => one.href
       ? h("a", { class: "gl-button", href: one.href, "data-act": one.key }, one.label)
       : h("button", {
         type: one.main ? "submit" : "button", class: one.main ? "gl-main" : null, "data-act": one.key,
-        "aria-disabled": one.reason || model.get("busy") ? "true" : null, title: one.reason || null,
+        "aria-disabled": one.reason || busy ? "true" : null, title: one.reason || null,
         onclick: one.main ? null : () => press(one),
       }, one.label)));
-  });
+  }
+  redraw(model, ["buttons", "busy", "editable"], drawButtons);
 }
 export default { render };

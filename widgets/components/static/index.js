@@ -79,10 +79,10 @@ function render({ model, el }) {
         if (wanted >= 1) send("page", Math.min(wanted, pages));
       },
     });
-    pager.replaceChildren(
+    renew(pager, page + " of " + pages, () => [
       h("button", { type: "button", "aria-label": "Newer files", disabled: page <= 1, onclick: () => send("page", page - 1) }, "‹"),
       field, h("span", {}, "of " + pages.toLocaleString("en")),
-      h("button", { type: "button", "aria-label": "Older files", disabled: page >= pages, onclick: () => send("page", page + 1) }, "›"));
+      h("button", { type: "button", "aria-label": "Older files", disabled: page >= pages, onclick: () => send("page", page + 1) }, "›")]);
   }
 
   list.addEventListener("keydown", (event) => {

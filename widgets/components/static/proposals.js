@@ -34,11 +34,11 @@ function render({ model, el }) {
       send("open", { key, row: one.key });
     } }, text);
     const key = encodeURIComponent(one.soar_id);
-    return h("li", { "data-proposal": one.soar_id }, h("div", { class: "gl-proposalrow" }, head, h("span", { class: "gl-acts" },
+    return [h("div", { class: "gl-proposalrow" }, head, h("span", { class: "gl-acts" },
       link("data", "Data, as details,", "Data", "data.ipynb?proposal=" + key),
       link("table", "Data, as a table,", "Table", "search.ipynb?proposal_id=" + key),
       one.member ? link("collaborators", "Collaborators", "Collaborators (" + one.people.length + ")", "proposals.ipynb?show=collaborators&proposal=" + one.key) : null,
-      one.member ? link("settings", "Settings", "Settings", "proposals.ipynb?show=settings&proposal=" + one.key) : null)), panel);
+      one.member ? link("settings", "Settings", "Settings", "proposals.ipynb?show=settings&proposal=" + one.key) : null)), panel];
   }
   redraw(model, ["title", "count"], () => {
     title.textContent = model.get("title");
@@ -46,9 +46,10 @@ function render({ model, el }) {
     count.hidden = !model.get("count");
   });
   redraw(model, ["rows", "opened"], () => {
-    const focus = list.contains(document.activeElement) ? document.activeElement.closest("li")?.dataset.proposal : null;
-    list.replaceChildren(...model.get("rows").map(item));
-    if (focus) [...list.children].find((one) => one.dataset.proposal === focus)?.querySelector("button")?.focus();
+    fill(list, model.get("rows"), (one) => one.key, () => h("li", {}), (node, one) => {
+      node.dataset.proposal = one.soar_id;
+      renew(node, JSON.stringify([one, model.get("opened") === one.key]), () => item(one));
+    });
   });
   redraw(model, ["message"], () => { note.textContent = model.get("message"); note.hidden = !model.get("message"); });
   redraw(model, ["tools"], () => {

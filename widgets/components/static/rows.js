@@ -16,6 +16,7 @@ function render({ model, el }) {
   el.append(h("div", { class: "gl-tablehead" }, h("div", { class: "gl-titleline" }, title, count), tools), form, sure, note, scroll, pager);
   const send = (what, value) => model.send({ what, value });
   const open = new Set();
+  let choosing = false;
 
   let typing = 0;
   function tell() {
@@ -36,6 +37,8 @@ function render({ model, el }) {
     return h("input", { name: field.key, type: field.kind === "date" ? "date" : "search", placeholder: field.hint || null, spellcheck: "false" });
   }
   redraw(model, ["title"], () => {
+    // What was asked was of the rows of another title.
+    if (title.textContent !== model.get("title")) sure.hidden = true;
     title.textContent = model.get("title");
     title.hidden = !model.get("title");
     scroll.setAttribute("aria-label", model.get("title") || "Table");
@@ -93,51 +96,72 @@ function render({ model, el }) {
   }
   function drawHead() {
     const order = model.get("ordering");
-    const cells = model.get("columns").map((column) => {
-      const name = order.replace("-", "");
-      const on = column.sort && column.sort === name;
-      const down = order.startsWith("-");
-      if (!column.sort) return h("th", { role: "columnheader", scope: "col" }, column.key === "actions" ? h("span", { class: "gl-hidden" }, "Actions") : column.label);
-      return h("th", { role: "columnheader", scope: "col", "aria-sort": on ? (down ? "descending" : "ascending") : "none" },
-        h("button", { type: "button", class: "gl-sort", onclick: () => send("sort", on && down ? column.sort : on ? "-" + column.sort : "-" + column.sort) },
-          column.label, h("span", { "aria-hidden": "true" }, on ? (down ? " ▾" : " ▴") : "")));
-    });
-    if (model.get("selectable")) {
-      const rows = model.get("rows");
-      const picked = new Set(model.get("picked"));
-      const all = rows.length > 0 && rows.every((row) => picked.has(row.key));
-      cells.unshift(h("th", { role: "columnheader", scope: "col", class: "gl-pick" }, h("input", {
-        type: "checkbox", "aria-label": "Choose all rows of this page", checked: all,
-        onchange: (event) => send("pick", { keys: rows.map((row) => row.key), on: event.target.checked }),
-      })));
-    }
-    head.replaceChildren(...cells);
-  }
-  function drawRows() {
     const columns = model.get("columns");
-    const picked = new Set(model.get("picked"));
     const rows = model.get("rows");
-    body.replaceChildren(...rows.flatMap((row) => {
-      const cells = columns.map((column) => cell(row, column));
+    const picked = new Set(model.get("picked"));
+    const all = rows.length > 0 && rows.every((row) => picked.has(row.key));
+    renew(head, JSON.stringify([order, columns, model.get("selectable"), all]), () => {
+      const cells = columns.map((column) => {
+        const name = order.replace("-", "");
+        const on = column.sort && column.sort === name;
+        const down = order.startsWith("-");
+        if (!column.sort) return h("th", { role: "columnheader", scope: "col" }, column.key === "actions" ? h("span", { class: "gl-hidden" }, "Actions") : column.label);
+        return h("th", { role: "columnheader", scope: "col", "aria-sort": on ? (down ? "descending" : "ascending") : "none" },
+          h("button", { type: "button", class: "gl-sort", onclick: () => send("sort", on && down ? column.sort : "-" + column.sort) },
+            column.label, h("span", { "aria-hidden": "true" }, on ? (down ? " ▾" : " ▴") : "")));
+      });
       if (model.get("selectable")) {
-        cells.unshift(h("td", { role: "cell", class: "gl-pick" }, h("input", {
-          type: "checkbox", "aria-label": "Choose " + (row.name || row.key), checked: picked.has(row.key),
-          onchange: (event) => send("pick", { keys: [row.key], on: event.target.checked }),
+        cells.unshift(h("th", { role: "columnheader", scope: "col", class: "gl-pick" }, h("input", {
+          type: "checkbox", "aria-label": "Choose all rows of this page", checked: all,
+          onchange: (event) => send("pick", { keys: model.get("rows").map((row) => row.key), on: event.target.checked }),
         })));
       }
-      const line = h("tr", { role: "row", "data-row": row.key, class: [row.tone ? "gl-row-" + row.tone : "", picked.has(row.key) ? "gl-picked" : ""].join(" ").trim() || null }, cells);
-      if (!row.more) return [line];
-      const more = h("tr", { role: "row", class: "gl-more-row", hidden: !open.has(row.key) }, h("td", { role: "cell", colspan: String(cells.length) }, h("p", {}, row.more)));
-      const fold = h("button", { type: "button", class: "gl-unfold", "aria-expanded": String(open.has(row.key)), "aria-label": "More about " + (row.name || row.key), onclick: () => {
-        if (open.has(row.key)) open.delete(row.key); else open.add(row.key);
-        more.hidden = !open.has(row.key);
-        fold.setAttribute("aria-expanded", String(!more.hidden));
-        fold.textContent = more.hidden ? "▸" : "▾";
-      } }, open.has(row.key) ? "▾" : "▸");
-      cells[model.get("selectable") ? 1 : 0].prepend(fold);
-      return [line, more];
-    }));
-    scroll.hidden = !rows.length;
+      return cells;
+    });
+  }
+  function lineCells(row) {
+    const cells = model.get("columns").map((column) => cell(row, column));
+    if (row.more) {
+      const on = open.has(row.key);
+      cells[0].prepend(h("button", { type: "button", class: "gl-unfold", "aria-expanded": String(on), "aria-label": "More about " + (row.name || row.key), onclick: () => {
+        if (on) open.delete(row.key); else open.add(row.key);
+        drawRows();
+      } }, on ? "▾" : "▸"));
+    }
+    if (model.get("selectable")) {
+      cells.unshift(h("td", { role: "cell", class: "gl-pick" }, h("input", {
+        type: "checkbox", "aria-label": "Choose " + (row.name || row.key),
+        onchange: (event) => send("pick", { keys: [row.key], on: event.target.checked }),
+      })));
+    }
+    return cells;
+  }
+  function drawRows() {
+    const shape = JSON.stringify([model.get("columns"), model.get("selectable")]);
+    const picked = new Set(model.get("picked"));
+    const seen = new Map();
+    const items = model.get("rows").flatMap((row) => {
+      // A list may name a row twice: each is a line of its own.
+      const turn = (seen.get(row.key) || 0) + 1;
+      seen.set(row.key, turn);
+      const line = { key: turn + " " + row.key, row };
+      return row.more ? [line, { key: "more " + line.key, row, more: true }] : [line];
+    });
+    fill(body, items, (item) => item.key, () => h("tr", { role: "row" }), (node, { row, more }) => {
+      if (more) {
+        node.className = "gl-more-row";
+        node.hidden = !open.has(row.key);
+        const span = model.get("columns").length + (model.get("selectable") ? 1 : 0);
+        renew(node, span + row.more, () => [h("td", { role: "cell", colspan: String(span) }, h("p", {}, row.more))]);
+        return;
+      }
+      node.dataset.row = row.key;
+      node.className = [row.tone ? "gl-row-" + row.tone : "", picked.has(row.key) ? "gl-picked" : ""].join(" ").trim();
+      renew(node, shape + open.has(row.key) + JSON.stringify(row), () => lineCells(row));
+      const box = node.querySelector(".gl-pick input");
+      if (box) box.checked = picked.has(row.key);
+    });
+    scroll.hidden = !items.length;
     drawHead();
   }
   redraw(model, ["columns", "rows", "ordering", "picked", "selectable"], drawRows);
@@ -149,12 +173,13 @@ function render({ model, el }) {
   });
   redraw(model, ["tools", "optional"], () => {
     const optional = model.get("optional");
-    tools.replaceChildren(...model.get("tools").map((one) => reach(one.href)
+    renew(tools, JSON.stringify([model.get("tools"), optional]), () => [...model.get("tools").map((one) => reach(one.href)
       ? h("a", { class: "gl-button", href: reach(one.href), target: one.tab ? "_blank" : null, rel: "noopener", "data-act": one.key }, one.label)
       : h("button", { type: "button", class: one.main ? "gl-main" : null, "data-act": one.key, "aria-pressed": one.on === undefined ? null : String(one.on),
         "aria-disabled": one.reason ? "true" : null, title: one.reason || null, onclick: () => { if (!one.reason) send("tool", one.key); } }, one.label)),
-    optional.length ? h("details", { class: "gl-columnsmenu" }, h("summary", {}, "Columns"), h("div", { role: "group", "aria-label": "Columns" },
-      optional.map((one) => h("label", {}, h("input", { type: "checkbox", checked: one.on, onchange: (event) => send("column", { key: one.key, on: event.target.checked }) }), " " + one.label)))) : "");
+    // Several columns may be chosen one after the other.
+    optional.length ? h("details", { class: "gl-columnsmenu", open: choosing, ontoggle: (event) => { choosing = event.target.open; } }, h("summary", {}, "Columns"), h("div", { role: "group", "aria-label": "Columns" },
+      optional.map((one) => h("label", {}, h("input", { type: "checkbox", checked: one.on, onchange: (event) => send("column", { key: one.key, on: event.target.checked }) }), " " + one.label)))) : ""]);
     tools.hidden = !model.get("tools").length && !optional.length;
   });
   redraw(model, ["page", "pages", "count"], () => {
@@ -163,7 +188,7 @@ function render({ model, el }) {
     count.textContent = model.get("count").toLocaleString("en");
     count.hidden = !model.get("count") || !model.get("title");
     pager.hidden = pages < 2;
-    pager.replaceChildren(
+    renew(pager, page + " of " + pages, () => [
       h("button", { type: "button", "aria-label": "First page", disabled: page <= 1, onclick: () => send("page", 1) }, "«"),
       h("button", { type: "button", "aria-label": "Previous page", disabled: page <= 1, onclick: () => send("page", page - 1) }, "‹"),
       h("span", {}, "page"),
@@ -173,7 +198,7 @@ function render({ model, el }) {
       } }),
       h("span", {}, "of " + pages.toLocaleString("en")),
       h("button", { type: "button", "aria-label": "Next page", disabled: page >= pages, onclick: () => send("page", page + 1) }, "›"),
-      h("button", { type: "button", "aria-label": "Last page", disabled: page >= pages, onclick: () => send("page", pages) }, "»"));
+      h("button", { type: "button", "aria-label": "Last page", disabled: page >= pages, onclick: () => send("page", pages) }, "»")]);
   });
 }
 export default { render };
