@@ -369,3 +369,46 @@ def test_no_kernel_of_a_page_imports_the_science_stack():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+async def test_what_a_run_makes_does_not_take_the_reader_from_another_step(
+    open_page, service: Service
+):
+    service.state.files[30] = make_file(30, data_type="2", original_file_id=2)
+    page = open_page(2)
+    await until(lambda: page.detail.head.selected == 30)
+    page.detail._choose_tab(2)
+    await until(lambda: page.detail.head.selected == 2)
+    await act(page, "reduce")
+    page.detail._choose_tab(30)  # the reader looks at something else meanwhile
+    await until(lambda: page.detail.actions.jobs and not page.detail.actions.jobs[0]["running"])
+    service.state.files[31] = make_file(31, data_type="3", original_file_id=2)
+    service.emit("product.made", frame_id=31)
+    await until(lambda: len(page.detail.head.tabs) == 3)
+    assert page.detail.head.selected == 30
+
+
+async def test_a_part_of_the_frame_before_is_not_laid_over_the_next_one():
+    from goodman_live.widgets.components.image_view import ImageView  # noqa: PLC0415 (bqplot)
+
+    work: dict[str, asyncio.Task[None]] = {}
+    view = ImageView(lambda name, coro: work.update({name: asyncio.ensure_future(coro)}))
+    held, painting = asyncio.Event(), asyncio.Event()
+
+    async def slow(region, width, height):
+        if region != (0, 0, 100, 50):
+            painting.set()
+            await held.wait()
+        return b"before"
+
+    async def quick(region, width, height):
+        return b"after"
+
+    await view.show((100, 50), slow, keep=False)
+    view.x.min, view.x.max = 10.0, 20.0
+    await painting.wait()
+    await view.show((100, 50), quick, keep=False)
+    held.set()
+    await work["detail"]
+    assert view.whole.image.value == b"after"
+    assert not view.detail.visible

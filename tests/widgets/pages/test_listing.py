@@ -9,6 +9,7 @@ import pytest
 from ipywidgets.widgets import widget
 
 from goodman_live.widgets.client.errors import ConflictError
+from goodman_live.widgets.components.blocks import Place
 from goodman_live.widgets.pages import forms
 from goodman_live.widgets.pages.home import HomePage
 from goodman_live.widgets.pages.listing import Calm, Found, Listing, Plan, column
@@ -171,3 +172,95 @@ async def test_every_widget_is_made_before_the_page_is_shown(client: AsyncClient
     await asyncio.sleep(0.3)
     page.shell.tasks.stop_all()
     assert set(widget._instances) <= made
+
+
+async def test_an_answer_to_what_is_no_longer_asked_is_not_shown(shell):
+    held = asyncio.Event()
+
+    async def read(filters: dict[str, Any]) -> Found:
+        if not filters.get("search"):
+            await held.wait()
+        return Found([{"key": filters.get("search", "all")}], 1)
+
+    table = Listing(shell, Plan("T", [column("key", "Key")], read, "Nothing."))
+    seen: list[Any] = []
+    table.widget.observe(lambda change: seen.append(change["new"]), "rows")
+    table.begin()
+    await asyncio.sleep(0.1)  # the first reading is under way
+    tell(table.widget, "filters", {"search": "x"})
+    held.set()
+    await until(lambda: table.widget.rows == [{"key": "x"}])
+    assert seen == [[{"key": "x"}]]
+
+
+async def test_a_row_pressed_as_news_push_it_off_the_page_is_acted_on(shell):
+    rows, done = [[{"key": 1, "name": "first"}], [{"key": 2, "name": "second"}]], []
+
+    async def read(_: dict[str, Any]) -> Found:
+        return Found(rows[0], 1)
+
+    plan = Plan("T", [column("name", "Name")], read, "Nothing.", page_size=1)
+    table = Listing(shell, plan, lambda key, row: done.append((key, row["name"])))
+    table.begin()
+    await until(lambda: table.widget.rows == rows[0])
+    del rows[0]
+    table.ask()
+    await until(lambda: table.widget.rows == rows[0])
+    tell(table.widget, "act", {"key": "off", "row": 1})
+    assert done == [("off", "first")]
+
+
+async def test_the_address_changes_with_the_rows(shell):
+    async def read(filters: dict[str, Any]) -> Found:
+        return Found([{"key": 1}], 1, query=f"page={filters['page']}")
+
+    place = Place()
+    table = Listing(shell, Plan("T", [column("key", "Key")], read, "Nothing."), place=place)
+    shown: list[Any] = []
+    place.observe(lambda change: shown.append((change["new"], table.widget.rows)), "query")
+    table.begin()
+    await until(lambda: shown)
+    assert shown == [("page=1", [{"key": 1}])]
+
+
+async def test_a_press_is_not_talked_over_by_what_was_typed_before(shell):
+    asked, held = asyncio.Event(), asyncio.Event()
+
+    async def look(_: str, __: dict[str, Any]) -> None:
+        asked.set()
+        await held.wait()
+        form.say("About what was typed.")
+
+    async def press(_: str, __: dict[str, Any]) -> str:
+        return "Applied."
+
+    form = forms.BoundForm(shell, press, look)
+    tell(form.widget, "change", {"key": "n", "values": {"n": 5}})
+    await asked.wait()
+    tell(form.widget, "press", {"key": "apply", "values": {"n": 5}})
+    await until(lambda: form.widget.message == "Applied.")
+    held.set()
+    await asyncio.sleep(0.05)
+    assert form.widget.message == "Applied."
+
+
+async def test_filling_one_field_is_not_filling_the_others(shell):
+    async def press(_: str, __: dict[str, Any]) -> str:
+        return ""
+
+    form = forms.BoundForm(shell, press)
+    form.fill(title="", code="")
+    form.fill(code="2026B-1")
+    assert form.widget.values["_fills"] == {"title": 1, "code": 2}
+
+
+async def test_a_search_says_which_choice_it_has_heard(client: AsyncClient):
+    page = SearchPage(client)
+    chosen = {"obstype": ["ARC"], "evil": ["x"]}
+    for nonsense in (None, {"chosen": 3}, {"serial": 9}):
+        tell(page.facets, "filters", nonsense)
+    assert (page.facets.chosen, page.facets.heard) == ({}, 0)
+    tell(page.facets, "filters", {"chosen": chosen, "serial": 4})
+    assert (page.facets.chosen, page.facets.heard) == ({"obstype": ["ARC"]}, 4)
+    page.shell.tasks.stop_all()
+    await asyncio.sleep(0)

@@ -27,6 +27,9 @@ function redraw(model, names, draw) {
 // Make the children of `parent` fit `items`. What stays keeps its element: one that is replaced
 // while a reader presses on it would swallow the click, and lose the keyboard's place.
 function fill(parent, items, key, make, dress) {
+  // What is gone goes first: one that is moved loses the keyboard too.
+  const wanted = new Set(items.map((item) => String(key(item))));
+  for (const node of [...parent.children]) if (!wanted.has(node.dataset.key)) node.remove();
   const before = new Map([...parent.children].map((node) => [node.dataset.key, node]));
   items.forEach((item, place) => {
     const name = String(key(item));

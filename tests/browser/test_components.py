@@ -1,0 +1,188 @@
+"""Components by themselves, in Chromium: news and slow answers lose nothing of the reader's."""
+
+import base64
+
+import pytest
+
+from goodman_live.widgets.components.base import script
+
+pytestmark = pytest.mark.browser
+
+MODEL = """async ([module, state]) => {
+  const { default: component } = await import("data:text/javascript;base64," + module);
+  const heard = new Map();
+  const model = {
+    sent: [],
+    get: (name) => state[name],
+    set: (name, value) => { state[name] = value; },
+    save_changes: () => {},
+    send: (message) => model.sent.push(message),
+    on: (name, handler) => heard.set(name, [...(heard.get(name) || []), handler]),
+    // What the kernel says.
+    take: async (news) => {
+      const old = { ...state };
+      Object.assign(state, news);
+      for (const [name, value] of Object.entries(news)) {
+        if (JSON.stringify(value) === JSON.stringify(old[name])) continue;
+        for (const handler of heard.get("change:" + name) || []) handler();
+      }
+      await new Promise((next) => setTimeout(next));
+    },
+  };
+  const el = document.createElement("div");
+  document.body.replaceChildren(el);
+  component.render({ model, el });
+  window.model = model; }"""
+
+
+@pytest.fixture
+def draw(page):
+    """Return ``draw(name, **traits)``: the component alone on a page, with a kernel to play."""
+    page.goto("about:blank")
+
+    def draw(name, **traits):
+        module = base64.b64encode(script(name).encode()).decode()
+        page.evaluate(MODEL, [module, traits])
+        return page
+
+    return draw
+
+
+def take(page, **news):
+    page.evaluate("(news) => model.take(news)", news)
+
+
+def sent(page, what):
+    told = page.evaluate("model.sent")
+    return [one["value"] for one in told if one["what"] == what]
+
+
+def form(draw, **more):
+    fields = [{"key": key, "label": key.capitalize(), "kind": "text"} for key in ("title", "code")]
+    return draw(
+        "form",
+        title="", intro="", groups=[{"label": "", "fields": fields}], values={}, faults={},
+        message="", tone="info", editable=True, busy=False, summoned=False,
+        buttons=[{"key": "save", "label": "Save", "main": True}], **more,
+    )  # fmt: skip
+
+
+def test_what_is_typed_stays_when_another_field_is_filled(draw):
+    page = form(draw)
+    page.get_by_label("Title").fill("A survey")
+    take(page, values={"title": "", "code": "2026B-1", "_fills": {"code": 1}})
+    assert page.get_by_label("Title").input_value() == "A survey"
+    assert page.get_by_label("Code").input_value() == "2026B-1"
+    # Nor does it go when the fields are drawn anew.
+    take(page, editable=False)
+    assert page.get_by_label("Title").input_value() == "A survey"
+    take(page, values={"title": "", "code": "2026B-1", "_fills": {"code": 1, "title": 1}})
+    assert page.get_by_label("Title").input_value() == ""
+
+
+def test_a_form_is_sent_once_until_it_is_answered(draw):
+    page = form(draw)
+    page.get_by_label("Title").fill("A survey")
+    page.get_by_role("button", name="Save").dblclick()
+    assert [one["values"]["title"] for one in sent(page, "press")] == ["A survey"]
+    take(page, busy=True)
+    page.get_by_label("Code").fill("typed meanwhile")
+    kept = {"title": "A Survey", "code": "", "_fills": {"title": 1, "code": 1}}
+    take(page, values=kept)
+    take(page, busy=False)
+    assert page.get_by_label("Title").input_value() == "A Survey"
+    assert page.get_by_label("Code").input_value() == "typed meanwhile"
+    page.get_by_role("button", name="Save").click()
+    assert len(sent(page, "press")) == 2
+
+
+def groups(*counts):
+    values = [
+        {"value": name, "label": name, "count": count}
+        for name, count in zip(("ARC", "BIAS", "FLAT"), counts, strict=True)
+    ]
+    return [{"key": "obstype", "label": "By obstype", "values": values}]
+
+
+def test_a_filter_ticked_while_counts_come_stays_ticked(draw):
+    page = draw("facets", groups=groups(5, 6, 7), chosen={}, heard=0, fault="")
+    page.locator("summary", has_text="By obstype").click()
+    page.get_by_role("checkbox", name="ARC").check()
+    take(page, groups=groups(6, 6, 7))  # news, before the kernel has heard of it
+    assert page.get_by_role("checkbox", name="ARC").is_checked()
+    page.get_by_role("checkbox", name="BIAS").check()
+    take(page, chosen={"obstype": ["ARC"]}, heard=1)
+    assert page.get_by_role("checkbox", name="BIAS").is_checked()
+    assert sent(page, "filters")[-1] == {"chosen": {"obstype": ["ARC", "BIAS"]}, "serial": 2}
+    take(page, chosen={"obstype": ["BIAS"]}, heard=2)
+    assert not page.get_by_role("checkbox", name="ARC").is_checked()
+    page.get_by_role("button", name="Clear all").click()
+    assert sent(page, "filters")[-1] == {"chosen": {}, "serial": 3}
+
+
+def test_a_table_keeps_the_keyboards_place_when_rows_come(draw):
+    button = {"key": "off", "label": "Switch off"}
+    rows = [{"key": n, "name": f"row {n}", "actions": [button], "more": "x"} for n in (2, 1)]
+    page = draw(
+        "rows",
+        title="T", fields=[], chosen={}, optional=[], rows=rows, ordering="", selectable=True,
+        columns=[{"key": "name", "label": "Name"}, {"key": "actions", "label": ""}], picked=[],
+        tools=[], message="", state="ready", page=1, pages=1, count=2,
+    )  # fmt: skip
+    page.get_by_label("Switch off row 1").focus()
+    page.evaluate("window.node = document.activeElement")
+    take(page, rows=[{**rows[0], "key": 3, "name": "row 3"}, *rows], picked=[1])
+    assert page.evaluate("window.node === document.activeElement && window.node.isConnected")
+    assert page.locator("tr[data-row] .gl-pick input").evaluate_all(
+        "(boxes) => boxes.map((box) => box.checked)"
+    ) == [False, False, True]
+    page.get_by_label("More about row 2").press("Enter")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "More about row 2"
+    assert page.locator(".gl-more-row:visible").count() == 1
+    # A row whose own words change keeps the place as well.
+    page.get_by_label("Switch off row 1").focus()
+    take(page, rows=[{**rows[1], "name": "row 1, changed"}])
+    page.keyboard.press("Enter")
+    assert sent(page, "act") == [{"key": "off", "row": 1}]
+
+
+def action(key, file, **more):
+    return {"key": key, "label": key.capitalize(), "file": file, "reason": "", **more}
+
+
+def test_a_question_stays_until_the_file_goes(draw):
+    delete = action("delete", 7, confirm="Really?")
+    page = draw("actions", actions=[delete], jobs=[])
+    page.get_by_role("button", name="Delete").click()
+    take(page, actions=[delete, action("notebook", 7)])
+    assert page.get_by_role("alertdialog").is_visible()
+    take(page, actions=[{**delete, "file": 8}])
+    assert not page.get_by_role("alertdialog").is_visible()
+
+
+def test_progress_does_not_replace_the_button_to_cancel(draw):
+    job = {"id": 4, "label": "Reduce", "message": "", "tone": "info", "running": True}
+    page = draw("actions", actions=[], jobs=[{**job, "progress": 0.1}])
+    page.get_by_role("button", name="Cancel").focus()
+    take(page, jobs=[{**job, "progress": 0.5, "message": "flat"}])
+    assert page.evaluate("document.activeElement.textContent") == "Cancel"
+    assert page.locator("progress").evaluate("(bar) => bar.value") == 0.5
+    take(page, jobs=[{**job, "running": False, "progress": 1}])
+    assert page.get_by_role("button", name="Dismiss").is_visible()
+
+
+def test_a_kept_comment_clears_nothing_that_was_typed_since(draw):
+    page = draw("comments", comments=[], root=1, file=1, kept=0, message="")
+    field = page.get_by_label("Comment", exact=True)
+    field.fill("first")
+    page.get_by_role("button", name="Add comment").click()
+    field.fill("second")
+    take(page, kept=1)
+    assert field.input_value() == "second"
+    page.get_by_role("button", name="Add comment").click()
+    take(page, root=2, file=2)
+    field.fill("of another frame")
+    take(page, kept=2)
+    assert field.input_value() == "of another frame"
+    take(page, root=1, file=1)
+    assert field.input_value() == ""
