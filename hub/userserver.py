@@ -87,6 +87,9 @@ def configure(c: Any, environ: Mapping[str, str] | None = None) -> None:
     }
     c.ServerApp.jpserver_extensions = {"voila.server_extension": True, PREVIEW: True}
     c.ServerApp.kernel_manager_class = "goodman_live.hub.warm.WarmKernelManager"
+    # What a kernel publishes goes to whoever connects to its port, of any account of the machine;
+    # encrypted, to those alone who can read its connection file.
+    c.KernelManager.transport_encryption = "required"
     c.MappingKernelManager.cull_idle_timeout = KERNEL_IDLE_S
     c.MappingKernelManager.cull_interval = 60
     # A page that is open keeps its kernel, however quiet the night.
