@@ -287,7 +287,7 @@ async def run_backlog(folder: Path, source: Path, headers: int, frames: int) -> 
     raw.mkdir(parents=True)
     with fits.open(source) as hdus:
         header, data = hdus[0].header, hdus[0].data
-        header["OBSTYPE"] = "FOCUS"  # kept, not reduced: the intake alone is measured
+        header["OBSTYPE"] = "DARK"  # kept, not reduced: the intake alone is measured
         for number in range(headers):
             header["OBJECT"] = f"backlog {number}"
             small = data[:40] if number >= frames else data

@@ -13,12 +13,14 @@ from goodman_live.pipeline.settings import ReductionSettings
 from goodman_live.server_extension.catalogue.errors import ConflictError
 from goodman_live.server_extension.catalogue.work import LIVE_STATES
 from goodman_live.server_extension.engine.blocks import (
+    ACQUISITION,
     ASTROMETRY,
     BIAS,
     EXTRACT,
     FLAT,
     FLUX,
     FLUX_STACK,
+    FOCUS,
     REDUCE,
     STACK,
     WAVELENGTH,
@@ -171,6 +173,20 @@ _BLOCKS = (
         ASTROMETRY,
         "api_files_image_astrometry_create",
         "Solve the astrometry",
+        BlockRun,
+    ),
+    (
+        "/api/files/image/acquisition/",
+        ACQUISITION,
+        "api_files_image_acquisition_create",
+        "Measure slit and target of an acquisition image",
+        BlockRun,
+    ),
+    (
+        "/api/files/focus/",
+        FOCUS,
+        "api_files_focus_create",
+        "Measure the focus run of a focus frame",
         BlockRun,
     ),
 )

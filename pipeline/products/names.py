@@ -108,6 +108,16 @@ def solved_name(reduced: str, *, suffix: str = "") -> str:
     return with_suffix(with_suffix(reduced, "wcs"), suffix)
 
 
+def focus_name(raw: str, *, suffix: str = "") -> str:
+    """Return the name of the focus run that ends with the frame `raw`."""
+    return with_suffix(with_suffix(base_name(raw), "focus"), suffix)
+
+
+def acquisition_name(reduced: str, *, suffix: str = "") -> str:
+    """Return the name of what an acquisition image shows of slit and target."""
+    return with_suffix(with_suffix(reduced, "acq"), suffix)
+
+
 def cosmic_mask_name(reduced: str) -> str:
     """Return the name of the cosmic-ray mask of a reduced frame."""
     return f"crmask_{reduced}"

@@ -20,8 +20,10 @@ from goodman_live.pipeline.simulate.lamps import ArcLines, arc_lines
 from goodman_live.pipeline.simulate.law import HALF_WIDTH, WavelengthLaw, nominal_law
 from goodman_live.pipeline.simulate.optics import (
     Optics,
+    SlitPlace,
     slit_columns,
     slit_illumination,
+    slit_stop,
     vignetting,
 )
 from goodman_live.pipeline.simulate.render import (
@@ -110,6 +112,11 @@ def _finish(
 ) -> SimFrame:
     exposure = expose(setup, electrons, rng, cosmic)
     return SimFrame(raw_header(setup, log), exposure.data, truth(exposure))
+
+
+def _typed(log: Log, obstype: str) -> Log:
+    """Return a log with the type of its frame, unless it is one to find the focus by."""
+    return log if log.obstype == "FOCUS" else replace(log, obstype=obstype)
 
 
 def bias(setup: Setup, *, seed: int, log: Log | None = None) -> SimFrame:
@@ -201,7 +208,7 @@ def arc(
         If the set-up has no grating.
     """
     law = law or nominal_law(_grating_mode(setup))
-    log = replace(log or Log(exptime_s=30.0), obstype="ARC", lamps=lamps)
+    log = replace(_typed(log or Log(exptime_s=30.0), "ARC"), lamps=lamps)
     rng = np.random.default_rng(seed)
     lines = arc_lines(lamps, offsets)
     blocker = _grating_mode(setup).filter2
@@ -362,6 +369,7 @@ def image(
     exptime_s: float = 30.0,
     fwhm_arcsec: float = 0.9,
     placed: NDArray[np.float64] | None = None,
+    slit: SlitPlace | None = None,
     log: Log | None = None,
 ) -> SimFrame:
     """Return a direct image of a random field of stars.
@@ -381,10 +389,14 @@ def image(
     placed : ndarray, optional
         Stars to draw in place of random ones: column, row (binned, 0-based, of the readout) and
         e/s, shape (n, 3).
+    slit : SlitPlace, optional
+        Slit that is in the light: nothing passes beside it.
     log : Log, optional
         Header facts.
     """
-    log = replace(log or Log(), obstype="EXPOSE", exptime_s=exptime_s)
+    if slit is not None:
+        setup = replace(setup, slit_arcsec=slit.arcsec)
+    log = replace(_typed(log or Log(), "EXPOSE"), exptime_s=exptime_s)
     rng = np.random.default_rng(seed)
     ny, nx = setup.shape
     x, y = rng.uniform(20, nx - 20, stars), rng.uniform(20, ny - 20, stars)
@@ -405,6 +417,8 @@ def image(
         profile = (1 + r2 / a**2) ** -3 * 2 / (np.pi * a**2) * pixels
         light[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1] += amount * profile
     light *= vignetting(setup)
+    if slit is not None:
+        light *= slit_stop(setup, slit)
     cosmic = cosmic_rays(setup, exptime_s, rng)
     truth_stars = np.column_stack([x, y, electrons])
     return _finish(

@@ -39,6 +39,8 @@ class Log:
     dome: bool = False
     file_name: str = ""
     """Name under which the frame was saved."""
+    cam_foc: int = -1345
+    """Setting of the camera's focus."""
 
 
 _LEGACY_OBSTYPE = {"ARC": "COMP", "LAMPFLAT": "FLAT", "SPECTRUM": "OBJECT", "EXPOSE": "OBJECT"}
@@ -134,7 +136,7 @@ def _instrument(header: Header, setup: Setup, log: Log) -> None:
     header["GRT_ANG"] = (round(grt_targ - 1e-4, 6), "grating angle [deg]")
     header["CAM_TARG"] = (cam_targ, "camera target [deg]")
     header["GRT_TARG"] = (grt_targ, "grating target [deg]")
-    header["CAM_FOC"] = (-1345, "camera focus")
+    header["CAM_FOC"] = (log.cam_foc, "camera focus")
     header["COLL_FOC"] = (1001, "collimator focus")
     header["FILTER"] = (_empty(setup.filter1, "FILTER", setup), "primary filter wheel")
     filter2 = setup.mode.filter2 if setup.mode else "NO_FILTER"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import ndtr
 
 from goodman_live.pipeline.simulate.instrument import (
     ARCSEC_PER_PIXEL,
@@ -64,6 +65,31 @@ def slit_illumination(setup: Setup) -> NDArray[np.float64]:
         upper - rows[:, None] + 0.5, 0, 1
     )
     return along[:, None] * inside
+
+
+@dataclass(frozen=True, slots=True)
+class SlitPlace:
+    """A slit in direct light."""
+
+    arcsec: float = 1.0
+    """Its width."""
+    column: float = 2065.0
+    """Unbinned column of its middle at the middle row of the slit."""
+    lean: float = -0.005
+    """Columns by row."""
+    sigma: float = 0.8
+    """Blur of the jaws' image, unbinned columns."""
+
+
+def slit_stop(setup: Setup, slit: SlitPlace) -> NDArray[np.float64]:
+    """Return the share of direct light that a slit lets through, shape (ny, nx)."""
+    rows = setup.region.y0 + setup.ybin * np.arange(setup.shape[0]) + (setup.ybin - 1) / 2
+    away = column_centres(setup)[None, :] - slit.column
+    away = away - slit.lean * (rows - SLIT_CENTRE_ROW)[:, None]
+    half = slit.arcsec / ARCSEC_PER_PIXEL / 2
+    steps = (np.arange(setup.xbin) - (setup.xbin - 1) / 2)[:, None, None]
+    passed = ndtr((away + steps + half) / slit.sigma) - ndtr((away + steps - half) / slit.sigma)
+    return np.asarray(passed.mean(axis=0))
 
 
 def vignetting(setup: Setup) -> NDArray[np.float64]:

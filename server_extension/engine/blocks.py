@@ -58,6 +58,16 @@ FLUX = Block(
 ASTROMETRY = Block(
     "solve_astrometry", f"{_PACKAGE}.solve_astrometry", "solve_astrometry", 2, 2, "reduced"
 )
+FOCUS = Block("measure_focus", f"{_PACKAGE}.measure_focus", "measure_focus", 0, 2, "raws")
+ACQUISITION = Block(
+    "measure_acquisition",
+    f"{_PACKAGE}.measure_acquisition",
+    "measure_acquisition",
+    2,
+    2,
+    "reduced",
+    ("slit",),
+)
 STACK = Block("stack", f"{_PACKAGE}.stack", "stack", 4, 4, "exposures")
 FLUX_STACK = Block("stack_flux", f"{_PACKAGE}.stack", "stack", 5, 5, "exposures")
 STACKS = (STACK, FLUX_STACK)
@@ -65,7 +75,11 @@ STACKS = (STACK, FLUX_STACK)
 
 BLOCKS = {
     block.name: block
-    for block in (BIAS, FLAT, REDUCE, EXTRACT, WAVELENGTH, SENSITIVITY, FLUX, ASTROMETRY, *STACKS)
+    for block in (
+        *(BIAS, FLAT, REDUCE, EXTRACT, WAVELENGTH, SENSITIVITY, FLUX, ASTROMETRY),
+        *(FOCUS, ACQUISITION),
+        *STACKS,
+    )
 }
 """Every block by name."""
 
@@ -81,6 +95,8 @@ SHAPING: dict[str, frozenset[str]] = {
     SENSITIVITY.name: frozenset(),
     FLUX.name: frozenset({"linear_output", "telluric_correction"}),
     ASTROMETRY.name: frozenset(),
+    FOCUS.name: frozenset(),
+    ACQUISITION.name: frozenset(),
     STACK.name: frozenset({"signal_to_noise_goal"}),
     FLUX_STACK.name: frozenset({"signal_to_noise_goal"}),
 }
@@ -88,6 +104,16 @@ SHAPING: dict[str, frozenset[str]] = {
 
 STACK_ROLE = "stack"
 """Role of what these make: it stands beside the spectrum of its newest exposure."""
+
+ROLES = {
+    STACK.name: STACK_ROLE,
+    FLUX_STACK.name: STACK_ROLE,
+    FOCUS.name: "focus",
+    ACQUISITION.name: "acquisition",
+}
+"""Role of the main product of blocks whose products stand beside those of the other steps."""
+GROWING = frozenset({STACK.name, FLUX_STACK.name, FOCUS.name})
+"""Blocks of whose products there is one for a sequence of frames, and it grows."""
 
 MASTERS = frozenset({BIAS.name, FLAT.name})
 """Blocks that combine many raw frames."""

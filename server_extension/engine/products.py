@@ -13,7 +13,14 @@ from goodman_live.pipeline.products.fits import read_header
 from goodman_live.server_extension.catalogue.facts import copy_facts
 from goodman_live.server_extension.catalogue.models import Frame, HeaderCards, Job, ProductInput
 from goodman_live.server_extension.engine import jobs, latency
-from goodman_live.server_extension.engine.blocks import BLOCKS, MASTERS, STACK_ROLE, STACKS
+from goodman_live.server_extension.engine.blocks import (
+    ACQUISITION,
+    BLOCKS,
+    FOCUS,
+    GROWING,
+    MASTERS,
+    ROLES,
+)
 from goodman_live.server_extension.engine.drafts import next_version
 from goodman_live.server_extension.engine.events import frame_event
 
@@ -193,16 +200,27 @@ def _rivals(job: Job, made: list[Frame]) -> list[ColumnElement[bool]]:
     if job.block in MASTERS:
         same_group = select(Job.id).where(Job.group == job.group)
         where += [Frame.job_id.in_(same_group), Frame.data_type == 1]
-    elif job.block in {block.name for block in STACKS}:
-        same_group = select(Job.id).where(Job.group == job.group)
-        where += [Frame.job_id.in_(same_group), Frame.role == STACK_ROLE]
+    elif job.block in GROWING:
+        sequence: ColumnElement[bool] = Frame.job_id.in_(
+            select(Job.id).where(Job.group == job.group)
+        )
+        if job.block == FOCUS.name:  # earlier frames may come later: then the run begins anew
+            sequence = or_(sequence, Frame.original_id == first.original_id)
+        where += [sequence, Frame.role == ROLES[job.block]]
+    elif job.block in ROLES:
+        where += [
+            Frame.original_id == first.original_id,
+            Frame.role == ROLES[job.block],
+            Frame.data_type == first.data_type,
+        ]
     elif job.block in {"reduce", "extract"}:
         where += [Frame.original_id == first.original_id, _replaced_by(first, made)]
     else:
         where += [
             Frame.original_id == first.original_id,
             Frame.data_type == first.data_type,
-            Frame.role != STACK_ROLE,  # it is made again when this has replaced its input
+            # These are made again when this has replaced their input.
+            Frame.role.not_in(frozenset(ROLES.values())),
             Frame.target.is_(None) if first.target is None else Frame.target == first.target,
         ]
     return where
@@ -241,9 +259,13 @@ def discard(report: dict[str, Any]) -> None:
 
 def is_replaced(session: Session, job: Job) -> bool:
     """Tell whether another run of the same block took the place of what a job made."""
-    made = [frame for frame in jobs.products_of(session, job) if frame.role in {"", STACK_ROLE}]
+    made = [
+        frame for frame in jobs.products_of(session, job) if frame.role in {"", *ROLES.values()}
+    ]
     if not made or all(frame.is_current for frame in made):
         return False
+    if job.block == ACQUISITION.name:
+        return True  # it went with the reduced frame that it was made of, and that is back
     rivals = (*_rivals(job, made), _same_step(made[0]), Frame.block == job.block)
     return session.scalar(select(Frame.id).where(*rivals).limit(1)) is not None
 

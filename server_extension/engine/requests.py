@@ -15,11 +15,13 @@ from goodman_live.server_extension.catalogue.errors import (
 )
 from goodman_live.server_extension.catalogue.models import LIVE_STATES, Frame, Job
 from goodman_live.server_extension.catalogue.permission import may_change, visible_to
-from goodman_live.server_extension.engine import drafts, fluxes, jobs, products, stacks
+from goodman_live.server_extension.engine import drafts, fluxes, jobs, pointing, products, stacks
 from goodman_live.server_extension.engine.blocks import (
+    ACQUISITION,
     BLOCKS,
     EXTRACT,
     FLUX,
+    FOCUS,
     MASTERS,
     REDUCE,
     STACKS,
@@ -138,6 +140,8 @@ def _draft(
         REDUCE: drafts.draft_reduce,
         WAVELENGTH: drafts.draft_wavelength,
         FLUX: fluxes.draft_flux,
+        FOCUS: pointing.draft_focus,
+        ACQUISITION: pointing.draft_acquisition,
     }.get(block)
     if draft is not None:
         return draft(session, frame, overrides)

@@ -19,7 +19,7 @@ from goodman_live.pipeline.core.info import Kind
 from goodman_live.server_extension.catalogue.models import LIVE_STATES, Frame, Job
 from goodman_live.server_extension.catalogue.permission import CALIBRATE
 from goodman_live.server_extension.engine import jobs, products
-from goodman_live.server_extension.engine.blocks import is_available
+from goodman_live.server_extension.engine.blocks import ACQUISITION, ROLES, is_available
 from goodman_live.server_extension.engine.drafts import (
     draft_extract,
     draft_master,
@@ -45,6 +45,11 @@ from goodman_live.server_extension.engine.minimums import (
     minimum_of,
     waiting_calibrations,
     wants_fewer,
+)
+from goodman_live.server_extension.engine.pointing import (
+    draft_focus,
+    draft_pointing,
+    helped_by,
 )
 from goodman_live.server_extension.engine.priority import newest_night, priority_of
 from goodman_live.server_extension.engine.remembered import remembered
@@ -87,6 +92,8 @@ def plan(session: Session, raw: Frame, product_root: Path) -> None:
     if raw.kind in REDUCED:
         _plan_smaller_masters(session, raw, product_root)
         settle(session, raw, _plan_chain(session, raw, product_root))
+    elif raw.kind == Kind.FOCUS:
+        settle(session, raw, _plan_focus(session, raw, product_root))
     else:
         text = f"{raw.kind.capitalize()} frames are kept, not reduced."
         settle(session, raw, Outcome("kept", text))
@@ -129,15 +136,24 @@ def _plan_chain(session: Session, raw: Frame, root: Path) -> Outcome:
     return _plan_wavelengths(session, raw, root, draft)
 
 
+def _plan_focus(session: Session, raw: Frame, root: Path) -> Outcome:
+    """Queue the focus run that a frame belongs to; a frame that tells nothing is kept."""
+    outcome = _ensure(session, draft_focus(session, raw), raw, root)
+    if outcome is not None and outcome.state == "working":
+        return outcome
+    failed = outcome.waits_for if outcome is not None else ""
+    return Outcome("kept", f"Focus frames are measured, not reduced. {failed}".strip())
+
+
 def _plan_field(session: Session, raw: Frame, root: Path, reduction: Draft) -> Outcome:
-    """Queue the coordinates of an image; without a solution it is done all the same."""
+    """Queue slit and coordinates of an image; without either it is done all the same."""
     done = _done(reduction)
-    field = draft_field(session, raw, reduction)
-    outcome = _ensure(session, field, raw, root) if field is not None else None
-    if outcome is None or outcome.state != "failed":
-        return done
-    said = " ".join(text for text in (done.waits_for, outcome.waits_for) if text)
-    return Outcome("done", said, done.provisional)
+    said = [done.waits_for]
+    for draft in (draft_pointing(session, raw, reduction), draft_field(session, raw, reduction)):
+        outcome = _ensure(session, draft, raw, root) if draft is not None else None
+        if outcome is not None and outcome.state == "failed":
+            said.append(outcome.waits_for)
+    return Outcome("done", " ".join(text for text in said if text), done.provisional)
 
 
 def _plan_wavelengths(session: Session, raw: Frame, root: Path, reduced: Draft) -> Outcome:
@@ -317,6 +333,8 @@ def touched_by(session: Session, made: Frame) -> list[int]:
     """Return the raw frames whose plan a new master, reduced arc or spectrum may change."""
     if made.role == ROLE:
         return served_by(session, made)
+    if made.role == ROLES[ACQUISITION.name]:
+        return helped_by(session, made)
     if made.data_type >= products.EXTRACTED:
         return grown_by(session, made)
     if made.data_type == 1:

@@ -39,6 +39,8 @@ BLOCKS = {
     "flux": "api/files/spectrum/calibrate/flux/",
     "astrometry": "api/files/image/astrometry/",
     "stack": "api/files/spectrum/stack/",
+    "acquisition": "api/files/image/acquisition/",
+    "focus": "api/files/focus/",
 }
 """Address of each block that a reader can run on a file."""
 

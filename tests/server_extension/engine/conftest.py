@@ -67,7 +67,7 @@ class Site:
                 file_name=name,
                 directory_name=str(path.parent),
                 checksum=name.encode().hex().ljust(64, "0")[:64],
-                kind="focus",
+                kind="dark",
                 state="kept",
                 night="20260815",
                 start=utc_now(),
