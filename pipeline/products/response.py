@@ -60,6 +60,7 @@ def write_response(path: Path, response: Response) -> None:
         ("CRVAL1", curve.low, ""),
         ("CRPIX1", 1.0, ""),
         ("CDELT1", _STEP_AA, ""),
+        ("CD1_1", _STEP_AA, ""),
         ("BUNIT", "mag", "2.5 log10 of (e/s/A) / (erg/s/cm2/A)"),
         ("GSP_SLOW", curve.low, "first wavelength constrained, Angstrom"),
         ("GSP_SHIG", curve.high, "last wavelength constrained, Angstrom"),
