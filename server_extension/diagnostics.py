@@ -17,9 +17,17 @@ from scipy import ndimage
 from goodman_live import __version__
 from goodman_live.pipeline.core.frame import Flag
 from goodman_live.pipeline.products.fits import read_frame
+from goodman_live.pipeline.products.focus import read_focus
 from goodman_live.server_extension.catalogue.errors import NotFoundError
 from goodman_live.server_extension.catalogue.work import Job
-from goodman_live.server_extension.engine.blocks import EXTRACT, REDUCE, WAVELENGTH
+from goodman_live.server_extension.engine.blocks import (
+    ACQUISITION,
+    EXTRACT,
+    FOCUS,
+    REDUCE,
+    ROLES,
+    WAVELENGTH,
+)
 from goodman_live.server_extension.engine.diagnose import diagnose
 from goodman_live.server_extension.engine.runner import order_for
 from goodman_live.server_extension.handler import ApiHandler
@@ -28,6 +36,7 @@ from goodman_live.server_extension.schemas import Answer
 from goodman_live.server_extension.selection import FileChoice, chosen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from sqlalchemy.orm import Session
@@ -35,11 +44,13 @@ if TYPE_CHECKING:
     from goodman_live.server_extension.catalogue.viewer import Viewer
     from goodman_live.server_extension.engine.work import Order
 
-Kind = Literal["cosmic", "extract", "wavelength"]
+Kind = Literal["cosmic", "extract", "wavelength", "focus", "acquisition"]
 KINDS: dict[str, Kind] = {
     REDUCE.name: "cosmic",
     EXTRACT.name: "extract",
     WAVELENGTH.name: "wavelength",
+    FOCUS.name: "focus",
+    ACQUISITION.name: "acquisition",
 }
 """Blocks that tell what they saw."""
 MOST_RAYS = 400
@@ -54,7 +65,8 @@ class Diagnostics(Answer):
     target: int | None = Field(description="Number of the target among those of the frame.")
     data: dict[str, Any] = Field(
         description="extract: `profile targets neighbours`; wavelength: `lines arc sky quality`;"
-        " cosmic: `rays pixels fraction largest`."
+        " cosmic: `rays pixels fraction largest`; focus: `card points curve best error reason`;"
+        " acquisition: `slit target rows columns`, unbinned readout pixels."
     )
 
 
@@ -89,8 +101,8 @@ class DiagnosticsHandler(ApiHandler):
         case = await self.backend.read(case_of, self.viewer, query, folder)
         kept = self.backend.pictures.get(case.key)
         if kept is None:
-            if case.kind == "cosmic":
-                data = await self.backend.compute(cosmic_rays, case.path)
+            if case.kind in READ:
+                data = await self.backend.compute(READ[case.kind], case.path)
             else:
                 data = await self.backend.engine.ask(diagnose, case.order)
             kept = json.dumps(data, allow_nan=False).encode()
@@ -110,11 +122,12 @@ def case_of(session: Session, viewer: Viewer, choice: FileChoice, work_dir: Path
     """
     frame = chosen(session, viewer, choice)
     job = session.get(Job, frame.job_id) if frame.job_id is not None else None
-    kind = KINDS.get(job.block) if job is not None and not frame.role else None
-    if job is None or kind is None:
+    kind = KINDS.get(job.block) if job is not None else None
+    if job is None or kind is None or frame.role != ROLES.get(job.block, ""):
         raise NotFoundError(
             f"There are no diagnostics of {frame.file_name}.",
-            remedy="Reduced, extracted and wavelength-calibrated files have some.",
+            remedy="Reduced, extracted and wavelength-calibrated files have some, and those of "
+            "focus runs and acquisition images.",
             field="id",
         )
     key = f"diagnostics {__version__} {frame.id} {frame.checksum}"
@@ -138,3 +151,74 @@ def cosmic_rays(path: Path) -> dict[str, Any]:
             for (y, x), number in zip(centres, order, strict=True)
         ],
     }
+
+
+def focus_curve(path: Path) -> dict[str, Any]:
+    """Return the widths of a focus run with the curve through them."""
+    run = read_focus(path)
+    found = run.focus
+    there = run.setting[np.isfinite(run.setting)]
+    room = 0.05 * float(np.ptp(there)) if there.size else 0.0
+    fine = np.linspace(there.min() - room, there.max() + room, 80) if room else np.zeros(0)
+    points = zip(run.files, run.setting, run.widths, found.used, strict=True)
+    return {
+        "card": run.card,
+        "points": [
+            {
+                "file_name": name,
+                "setting": _plain(setting),
+                "fwhm_px": _plain(width.fwhm_px),
+                "error_px": _plain(width.error_px),
+                "count": width.count,
+                "used": bool(used),
+            }
+            for name, setting, width, used in points
+        ],
+        "curve": {
+            "setting": fine.tolist(),
+            "fwhm_px": [_plain(value) for value in found.widths(fine)],
+        },
+        "measured_on": next((one.what for one in run.widths if one.count), ""),
+        "best": _plain(found.best),
+        "error": _plain(found.error),
+        "fwhm_px": _plain(found.fwhm_px),
+        "bracketed": found.bracketed,
+        "reason": found.reason,
+    }
+
+
+def slit_and_target(path: Path) -> dict[str, Any]:
+    """Return where slit and target are in an acquisition image, unbinned readout pixels."""
+    frame = read_frame(path)
+    header, window = frame.header, frame.window
+
+    def card(key: str) -> float | None:
+        value = header.get(key)
+        return float(value) if isinstance(value, int | float) else None
+
+    column, middle, lean = card("GSP_QSLX"), card("GSP_QSLY"), card("GSP_QSLL")
+    rows = [float(window.y0), float(window.y0 + window.ny * window.ybin)]
+    columns = [float(window.x0), float(window.x0 + window.nx * window.xbin)]
+    slit = [(column or 0.0) + (lean or 0.0) * (row - (middle or 0.0)) for row in rows]
+    target = {"column": card("GSP_QTGX"), "row": card("GSP_QTGY")}
+    return {
+        "columns": columns,
+        "rows": rows,
+        "slit": {"column": slit, "row": rows, "width_arcsec": card("GSP_QSLW")},
+        "target": None if target["column"] is None else target,
+        "offset_arcsec": card("GSP_QOFF"),
+        "offset_error_arcsec": card("GSP_QERR"),
+        "along_arcsec": card("GSP_QALO"),
+    }
+
+
+def _plain(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+READ: dict[Kind, Callable[[Path], dict[str, Any]]] = {
+    "cosmic": cosmic_rays,
+    "focus": focus_curve,
+    "acquisition": slit_and_target,
+}
+"""Kinds that the product itself tells; the others are found by the step once more."""

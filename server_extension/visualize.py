@@ -18,6 +18,7 @@ from goodman_live.pipeline.core.errors import BadFrameError
 from goodman_live.pipeline.core.frame import Flag
 from goodman_live.pipeline.core.frame import Frame as FrameData
 from goodman_live.pipeline.products.fits import read_frame, read_mask, read_raw, read_spectrum
+from goodman_live.pipeline.products.focus import read_focus
 from goodman_live.pipeline.products.response import read_response
 from goodman_live.server_extension.apertures import extracted_from, overlays_of
 from goodman_live.server_extension.handler import ApiHandler
@@ -39,6 +40,8 @@ RAW, EXTRACTED = 0, 3
 IMAGING = "Imaging"
 SENSITIVITY = "sensitivity"
 """Role of a sensitivity function, a master with one axis."""
+FOCUS = "focus"
+"""Role of a run of focus frames, widths against a setting."""
 MASK = "mask"
 """Role of the marked pixels of a frame."""
 SENSITIVITY_STEP_AA = 10.0
@@ -72,7 +75,7 @@ class Source:
     @property
     def is_curve(self) -> bool:
         """True where it has one axis."""
-        return self.data_type >= EXTRACTED or self.role == SENSITIVITY
+        return self.data_type >= EXTRACTED or self.role in {SENSITIVITY, FOCUS}
 
 
 class VisualizeHandler(ApiHandler):
@@ -201,9 +204,11 @@ def _read(source: Source) -> FrameData:
 
 
 def curve_of(source: Source) -> Curve:
-    """Read the spectrum of `source`, or its sensitivity function."""
+    """Read the spectrum of `source`, its sensitivity function or its focus run."""
     if source.role == SENSITIVITY:
         return _sensitivity(source)
+    if source.role == FOCUS:
+        return _focus(source)
     return curve_at(source.path, source.title)
 
 
@@ -223,6 +228,28 @@ def _sensitivity(source: Source) -> Curve:
         x_unit="Angstrom",
         y_name="Sensitivity (mag)",
         y_unit="mag",
+    )
+
+
+def _focus(source: Source) -> Curve:
+    """Return the widths of a focus run, joined in the order of their settings."""
+    run = read_focus(source.path)
+    order = np.argsort(run.setting, kind="stable")
+    if order.size == 1:  # a line has two ends
+        order = np.repeat(order, 2)
+    x = run.setting[order] + (np.array([-0.5, 0.5]) if len(run.files) == 1 else 0.0)
+    return Curve(
+        x=x,
+        y=np.array([run.widths[k].fwhm_px for k in order]),
+        uncertainty=np.array([run.widths[k].error_px for k in order]),
+        flags=np.zeros(x.size, np.uint8),
+        sky=run.focus.widths(x),
+        saturated=np.zeros(x.size, np.bool_),
+        title=source.title,
+        x_name=f"Focus setting ({run.card})",
+        x_unit="",
+        y_name="FWHM (unbinned pixels)",
+        y_unit="pix",
     )
 
 

@@ -25,6 +25,8 @@ LIMITS = ("zscale", "percentile", "minmax")
 RETRY = 3.0
 """Seconds until what could not be drawn is tried again."""
 _SPECTRA = frozenset({DataType.EXTRACTED, DataType.WAVELENGTH, DataType.FLUX})
+_CURVES = frozenset({"sensitivity", "focus"})
+"""Roles of further products with one axis."""
 
 
 class Viewer:
@@ -119,7 +121,7 @@ class Viewer:
     async def _try_to_draw(self, file: File) -> None:
         # What is on the screen counts, not what was wanted: that may never have been drawn.
         same = self._drawn == file["id"]
-        if file["data_type"] in _SPECTRA or file.get("role") == "sensitivity":
+        if file["data_type"] in _SPECTRA or file.get("role") in _CURVES:
             await self._show_spectrum(file, keep=same)
         else:
             await self._show_image(file, keep=same)

@@ -45,6 +45,8 @@ STEPS = {
     DataType.WAVELENGTH: "Arc and sky",
 }
 """Steps that tell what they saw, as the diagnostics' tabs."""
+ASIDE = {words.FOCUS: "Focus", words.ACQUISITION: "Slit and target"}
+"""The same of products beside the steps, by role."""
 
 
 class AdvancedPage:
@@ -319,20 +321,20 @@ class AdvancedPage:
             return {}
         found: dict[str, File] = {}
         for one in sorted(self._family, key=words.tab_order):
-            step = STEPS.get(DataType(one["data_type"]))
+            step = step_of(one)
             same = not file.get("target") or not one.get("target")
             if step and words.is_main(one) and (same or one["target"] == file["target"]):
                 found.setdefault(step, one)
-        step = STEPS.get(DataType(file["data_type"]))
-        if step and not file.get("role"):
+        step = step_of(file)
+        if step:
             found[step] = file
         return found
 
     def _draw_steps(self) -> None:
         sources = self._sources()
-        order = [name for name in reversed(STEPS.values()) if name in sources]
+        order = [name for name in (*reversed(STEPS.values()), *ASIDE.values()) if name in sources]
         self.diagnostics.layout.display = "" if order else "none"
-        own = STEPS.get(DataType(self._file["data_type"])) if self._file else None
+        own = step_of(self._file) if self._file else None
         with self.steps.hold_sync():
             self.steps.sections = [{"key": name, "label": name} for name in order]
             if self.steps.section not in order or own:
@@ -381,6 +383,12 @@ class AdvancedPage:
     def _keep(self, choices: Any) -> None:
         if isinstance(choices, dict):
             self.shell.tasks.start("keep", self._client.save_options("advanced", choices))
+
+
+def step_of(file: File) -> str | None:
+    """Return the tab of the diagnostics of a file, None where there are none."""
+    role = str(file.get("role") or "")
+    return ASIDE.get(role) if role else STEPS.get(DataType(file["data_type"]))
 
 
 def wanted_also(query: str) -> tuple[int, ...]:

@@ -16,6 +16,10 @@ def panels(answer: dict[str, Any]) -> list[dict[str, Any]]:
         return [_profile(data), *_traces(data, answer.get("target"))]
     if answer["kind"] == "wavelength":
         return [_arc(data), _residuals(data), *_sky(data)]
+    if answer["kind"] == "focus":
+        return [_focus(data)]
+    if answer["kind"] == "acquisition":
+        return [_slit(data)]
     return [_rays(data)]
 
 
@@ -172,6 +176,45 @@ def _sky(data: dict[str, Any]) -> list[dict[str, Any]]:
             ],
         )
     ]
+
+
+def _focus(data: dict[str, Any]) -> dict[str, Any]:
+    def part(kind: str, *, used: bool) -> dict[str, Any]:
+        some = [one for one in data["points"] if one["used"] is used and one["fwhm_px"]]
+        return _series(kind, [one["setting"] for one in some], [one["fwhm_px"] for one in some])
+
+    series = [part("dropped", used=False), part("points", used=True)]
+    if data["bracketed"]:
+        series.insert(0, _series("fit", data["curve"]["setting"], data["curve"]["fwhm_px"]))
+    marks = [] if data["best"] is None else [{"x": data["best"], "text": "best"}]
+    return _panel(
+        "focus",
+        "Width against focus",
+        data["reason"],
+        (f"Focus setting ({data['card']})", "FWHM (unbinned pixels)"),
+        series=series,
+        marks=marks,
+    )
+
+
+def _slit(data: dict[str, Any]) -> dict[str, Any]:
+    series = [_series("fit", data["slit"]["column"], data["slit"]["row"])]
+    target, words = data["target"], "no target seen"
+    if target is not None:
+        series.append(_series("points", [target["column"]], [target["row"]]))
+        words = (
+            f"target {data['offset_arcsec']:+.2f} ± {data['offset_error_arcsec']:.2f} arcsec"
+            f" across the slit, {data['along_arcsec']:+.1f} along it"
+        )
+    return _panel(
+        "acquisition",
+        "Slit and target",
+        words,
+        ("Readout column (unbinned pixels)", "Readout row (unbinned pixels)"),
+        series=series,
+        x_range=data["columns"],
+        y_range=data["rows"],
+    )
 
 
 def _rays(data: dict[str, Any]) -> dict[str, Any]:

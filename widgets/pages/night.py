@@ -21,11 +21,14 @@ from goodman_live.widgets.pages.tasks import Soon
 if TYPE_CHECKING:
     from goodman_live.widgets.client.errors import ClientError
     from goodman_live.widgets.client.events import Event
+    from goodman_live.widgets.client.records import File
 
 TRENDS_S = 10.0
 """For how long products are gathered before the trends are drawn again."""
 MOST_FRAMES = 500
 """Frames of a night that are drawn by the hour."""
+POINTING = frozenset({words.FOCUS, words.ACQUISITION})
+"""Roles of what helps to point and to focus."""
 TONES = {"failed": "bad", "waiting": "warn", "working": "info", "new": "info"}
 
 
@@ -73,6 +76,16 @@ class NightPage:
                 column("noise", "Read noise (e-)"),
             ],
         )
+        self.pointing = Rows(
+            title="Focus and acquisition",
+            columns=[
+                column("name", "File", link="href", kind="long"),
+                column("what", "What"),
+                column("object", "Object"),
+                column("setup", "Set-up"),
+                column("value", "Measured", tone="tone_of"),
+            ],
+        )
         self.jobs = JobTable(self.shell, client, title="What is being done, and was")
         top = w.HBox([self.head, self.choose.widget]).add_class("gl-nighthead")
         self.shell.place(
@@ -80,6 +93,7 @@ class NightPage:
             top,
             self.figures,
             self.waiting,
+            self.pointing,
             self.masters,
             self.trends,
             self.jobs.widget,
@@ -138,6 +152,11 @@ class NightPage:
         )
         queue = int((await self._client.status()).get("queue") or 0)
         self._show(answer, night, queue, night_figures.makeshift(made["results"]))
+        _fill(
+            self.pointing,
+            [pointing_row(file) for file in made["results"] if file.get("role") in POINTING],
+            "No run through focus and no acquisition image yet.",
+        )
         latencies = night_figures.latencies(frames["results"], made["results"])
         self.figures.figures = [
             night_figures.by_hour(frames["results"], frames["count"]),
@@ -225,6 +244,21 @@ def waiting_row(file: dict[str, Any]) -> dict[str, Any]:
         "state": file.get("state", ""),
         "waits": file.get("waits_for", ""),
         "tone_of": TONES.get(str(file.get("state")), ""),
+    }
+
+
+def pointing_row(file: File) -> dict[str, Any]:
+    """Return a focus run or an acquisition image with what it tells."""
+    told = words.quality(file) or {}
+    return {
+        "key": file["id"],
+        "name": file["file_name"],
+        "href": f"data.ipynb?file={file['id']}",
+        "what": str(file.get("role", "")).capitalize(),
+        "object": file.get("object", ""),
+        "setup": night_figures.setup(file),
+        "value": told.get("value", ""),
+        "tone_of": told.get("tone", ""),
     }
 
 

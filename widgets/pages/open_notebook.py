@@ -29,6 +29,8 @@ BLOCKS = {
     "calibrate_flux": ("calibrate_flux", "calibrated"),
     "build_sensitivity": ("calibrate_flux", "spectra"),
     "solve_astrometry": ("solve_astrometry", "reduced"),
+    "measure_focus": ("measure_focus", "raws"),
+    "measure_acquisition": ("measure_acquisition", "reduced"),
 }
 """Block to its module in ``pipeline.blocks`` and the role of its first argument."""
 MANY = frozenset({"raws", "arcs", "spectra"})
@@ -38,6 +40,7 @@ KEYWORDS = {
     "reduce": ("bias", "flat"),
     "calibrate_wavelength": ("arcs",),
     "calibrate_flux": ("sensitivity",),
+    "measure_acquisition": ("slit",),
 }
 """Roles that a block takes by keyword, given whether there is a file or none."""
 

@@ -21,6 +21,12 @@ _STATES = {
 }
 STACK = "stack"
 """Role of what combines several exposures: a result of its own, after the single one."""
+FOCUS = "focus"
+"""Role of what a run of focus frames tells."""
+ACQUISITION = "acquisition"
+"""Role of what an acquisition image tells of slit and target."""
+RESULTS = frozenset({"", STACK, FOCUS, ACQUISITION})
+"""Roles of products that are results and not beside one."""
 _GRADES = {"A": "good", "B": "good", "C": "warn", "D": "bad"}
 _STAGES = {
     "shutter": "shutter closed",
@@ -42,6 +48,10 @@ _BLOCKS = {
     "calibrate_flux": "Calibrate flux",
     "build_sensitivity": "Sensitivity function",
     "solve_astrometry": "Solve astrometry",
+    "measure_focus": "Measure focus",
+    "focus": "Measure focus",
+    "measure_acquisition": "Measure acquisition",
+    "acquisition": "Measure acquisition",
     "stack": "Stack exposures",
     "stack_flux": "Stack exposures",
     "master_bias": "Master bias",
@@ -95,7 +105,7 @@ def row(file: File) -> dict[str, Any]:
 
 def is_aside(file: File) -> bool:
     """Tell whether a product lies beside a step (a map of cosmic rays) and is not its result."""
-    return file.get("role", "") not in {"", STACK} or file["file_name"].startswith("crmask_")
+    return file.get("role", "") not in RESULTS or file["file_name"].startswith("crmask_")
 
 
 def is_main(file: File) -> bool:
@@ -121,6 +131,8 @@ def tab(file: File, siblings: Sequence[File]) -> dict[str, Any]:
     if is_aside(file):
         role = file.get("role") or "mask"
         label = "Cosmic rays" if role == "mask" else f"{label} · {role}"
+    if file.get("role") in {FOCUS, ACQUISITION}:
+        label = str(file["role"]).capitalize()
     if file.get("role") == STACK:
         label = f"Stack of {(file.get('quality') or {}).get('exposures', 'several')}"
         if file["data_type"] == DataType.FLUX:
@@ -198,9 +210,31 @@ def quality(file: File) -> dict[str, Any] | None:
         if more_needed:
             value += f"; {more_needed} more for {numbers.get('snr_goal', 0):g}"
         tone = "good" if more_needed == 0 else "plain"
+    elif "focus_card" in numbers:
+        value, tone = _focus_words(numbers)
+    elif "slit_column" in numbers:
+        value, tone = _offset_words(numbers)
     elif "cosmic_rays" in numbers:
         value = f"{numbers['cosmic_rays']} cosmic rays"
     return {"name": "Quality", "value": value, "more": more, "tone": tone}
+
+
+def _focus_words(numbers: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the best setting of a focus run, or that it is not known."""
+    if numbers.get("focus_best") is None:
+        newest = numbers.get("fwhm_newest_px")
+        width = f"; newest {newest:.2f} px" if newest is not None else ""
+        return f"best focus not bracketed yet{width}", "warn"
+    best, error, fwhm = (numbers[key] for key in ("focus_best", "focus_error", "fwhm_best_px"))
+    return f"{numbers['focus_card']} {best:.0f} ± {error:.0f}, FWHM {fwhm:.2f} px", "good"
+
+
+def _offset_words(numbers: Mapping[str, Any]) -> tuple[str, str]:
+    """Return how far the target is from the slit, or that none is seen."""
+    if numbers.get("offset_arcsec") is None:
+        return "no target seen", "warn"
+    across, error = numbers["offset_arcsec"], numbers["offset_error_arcsec"]
+    return f"target {across:+.2f} ± {error:.2f} arcsec from the slit", "plain"
 
 
 def speed(latency: dict[str, str]) -> dict[str, Any] | None:
@@ -240,7 +274,7 @@ def actions(file: File, download: str) -> list[dict[str, Any]]:
     """
     found = [
         {"key": "download", "label": "Download", "href": download, "reason": ""},
-        *_block_action(file),
+        *_main_action(file),
         {
             "key": "advanced",
             "label": "Advanced visualization",
@@ -273,6 +307,13 @@ def actions(file: File, download: str) -> list[dict[str, Any]]:
     return [{**one, "file": file["id"]} for one in found]
 
 
+def _main_action(file: File) -> Iterable[dict[str, Any]]:
+    if file["data_type"] == DataType.RAW and file.get("kind") == "focus":
+        yield {"key": "focus", "label": "Measure focus", "main": True, "reason": ""}
+    elif file.get("role") not in {FOCUS, ACQUISITION}:
+        yield from _block_action(file)
+
+
 def _block_action(file: File) -> Iterable[dict[str, Any]]:
     kind, step = file.get("kind", ""), file["data_type"]
     imaging = file.get("technique") == "Imaging"
@@ -288,6 +329,7 @@ def _block_action(file: File) -> Iterable[dict[str, Any]]:
         yield {"key": "extract", "label": "Extract target", "main": True, "reason": reason}
     elif step == DataType.REDUCED:
         yield {"key": "astrometry", "label": "Solve astrometry", "main": True, "reason": ""}
+        yield {"key": "acquisition", "label": "Measure acquisition", "reason": ""}
     elif step == DataType.EXTRACTED:
         yield {"key": "wavelength", "label": "Calibrate wavelength", "main": True, "reason": ""}
     elif step in {DataType.WAVELENGTH, DataType.FLUX} and not file.get("role"):
