@@ -118,11 +118,12 @@ def _profiles(frame: Frame) -> NDArray[np.float64]:
     for part in parts:
         some = np.sort(data[part], axis=0)
         cut = int(_TRIM * len(part))
-        with np.errstate(invalid="ignore"):
-            kept = some[cut : len(part) - cut]
-            count = np.isfinite(kept).sum(axis=0)
-            mean = np.where(count > 0, np.nansum(kept, axis=0) / np.maximum(count, 1), np.nan)
-        found.append(mean - np.nanmedian(mean))
+        kept = some[cut : len(part) - cut]
+        count = np.isfinite(kept).sum(axis=0)
+        mean = np.nansum(kept, axis=0) / np.maximum(count, 1)
+        if count.any():
+            # columns without a good pixel are as dark as most
+            found.append(np.where(count > 0, mean - np.median(mean[count > 0]), 0.0))
     return np.array(found)
 
 
@@ -136,7 +137,7 @@ def _leaning(
             np.roll(profile, -round(lean * height))
             for profile, height in zip(stretches, heights, strict=True)
         ]
-        found = _stripe(np.nanmedian(moved, axis=0), wide, bins)
+        found = _stripe(np.median(moved, axis=0), wide, bins)
         if found is not None and (best is None or found[2] > best[2]):
             best = (*found, float(lean))
     return best

@@ -3,6 +3,8 @@
 import pytest
 
 from goodman_live.widgets.pages import health, night_figures
+from goodman_live.widgets.pages.diagnostic_panels import panels
+from goodman_live.widgets.pages.night import pointing_row
 from tests.widgets.service import make_file
 
 
@@ -98,3 +100,40 @@ def test_numbers_that_are_none_are_left_out():
     files = [bias(1, None), bias(2, True), bias(3, "x"), bias(4, 700.0, role="mask")]
     assert trend(files)["points"] == []
     assert "not measured" in trend(files)["said"]
+
+
+def test_a_focus_run_is_a_row_with_what_it_tells():
+    quality = {"focus_card": "CAM_FOC", "focus_best": None, "fwhm_newest_px": 4.0}
+    row = pointing_row(make_file(4, data_type="2", role="focus", quality=quality))
+    assert (row["what"], row["tone_of"]) == ("Focus", "warn")
+    assert "not bracketed" in row["value"]
+    assert row["href"] == "data.ipynb?file=4"
+
+
+def test_the_curve_is_drawn_only_where_the_run_brackets_the_best_setting():
+    points = [{"setting": at, "fwhm_px": fwhm, "used": True} for at, fwhm in ((-1, 4.0), (0, 3.0))]
+    data = {
+        "card": "CAM_FOC", "points": points, "curve": {"setting": [0], "fwhm_px": [3.0]},
+        "best": None, "bracketed": False, "reason": "Not bracketed.",
+    }  # fmt: skip
+    (panel,) = panels({"kind": "focus", "data": data})
+    assert [one["kind"] for one in panel["series"]] == ["dropped", "points"]
+    assert panel["marks"] == []
+    (panel,) = panels({"kind": "focus", "data": {**data, "bracketed": True, "best": 0.2}})
+    assert panel["series"][0]["kind"] == "fit"
+    assert panel["marks"][0]["x"] == 0.2
+
+
+def test_slit_and_target_are_drawn_in_readout_pixels():
+    data = {
+        "columns": [1900, 2200], "rows": [1600, 2500],
+        "slit": {"column": [2071, 2070], "row": [1600, 2500], "width_arcsec": 1.0},
+        "target": {"column": 2050.0, "row": 2040.0},
+        "offset_arcsec": -3.1, "offset_error_arcsec": 0.05, "along_arcsec": 2.0,
+    }  # fmt: skip
+    (panel,) = panels({"kind": "acquisition", "data": data})
+    assert "-3.10 ± 0.05" in panel["words"]
+    assert panel["series"][1]["x"] == [2050.0]
+    (panel,) = panels({"kind": "acquisition", "data": {**data, "target": None}})
+    assert panel["words"] == "no target seen"
+    assert len(panel["series"]) == 1

@@ -132,12 +132,48 @@ def test_the_choice_of_calibrations_is_shown_with_its_reasons():
         ({"snr_median": 281.03}, "S/N 281", "good"),
         ({"snr_median": 0.5}, "S/N 0.5", "warn"),
         ({"cosmic_rays": 160}, "160 cosmic rays", "plain"),
+        (
+            {
+                "focus_card": "CAM_FOC",
+                "focus_best": -620.4,
+                "focus_error": 8.2,
+                "fwhm_best_px": 2.514,
+            },
+            "CAM_FOC -620 ± 8, FWHM 2.51 px",
+            "good",
+        ),
+        (
+            {"focus_card": "CAM_FOC", "focus_best": None, "fwhm_newest_px": 5.012},
+            "best focus not bracketed yet; newest 5.01 px",
+            "warn",
+        ),
+        (
+            {"slit_column": 2071.0, "offset_arcsec": -0.413, "offset_error_arcsec": 0.05},
+            "target -0.41 ± 0.05 arcsec from the slit",
+            "plain",
+        ),
+        ({"slit_column": 2071.0}, "no target seen", "warn"),
     ],
 )
 def test_quality_is_one_number_that_says_most(numbers, value, tone):
     fact = words.quality(make_file(1, quality=numbers))
     assert fact is not None
     assert (fact["value"], fact["tone"]) == (value, tone)
+
+
+def test_what_helps_to_point_and_focus_is_a_result_with_its_own_tab():
+    run = make_file(2, data_type="2", role="focus", kind="focus")
+    image = make_file(3, data_type="2", role="acquisition", kind="acquisition")
+    assert [words.tab(one, [run, image])["label"] for one in (run, image)] == [
+        "Focus",
+        "Acquisition",
+    ]
+    assert words.is_main(run)
+    assert words.is_main(image)
+    raw = make_file(1, data_type="0", kind="focus")
+    keys = [one["key"] for one in words.actions(raw, "")]
+    assert "focus" in keys
+    assert "reduce" not in keys
 
 
 def test_a_mended_card_shows_what_is_used_and_why():
