@@ -176,9 +176,9 @@ def redraws(page: Page, repeat: int) -> None:
     )
     box = page.locator(".bqplot:visible").first.bounding_box()
     assert box is not None
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     took = []
     for _ in range(repeat):
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 3)
         before = page.evaluate(shown)
         for _ in range(3):
             page.mouse.wheel(0, -120)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import Date, Integer, String, cast, func, literal, null, select, union_all
 
 from goodman_live.server_extension.catalogue.filters import COLUMNS, FACETS, TALLIED, Filters
 from goodman_live.server_extension.catalogue.frames import Frame
@@ -15,9 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy.orm import Session
-    from sqlalchemy.sql import ColumnElement
+    from sqlalchemy.sql import ColumnElement, Select
 
     from goodman_live.server_extension.catalogue.viewer import Viewer
+
+
+_KINDS = (String, Integer, Date)
+"""Types of what is counted."""
 
 
 def count_frames(session: Session, viewer: Viewer, filters: Filters | None = None) -> int:
@@ -34,15 +39,7 @@ def count_frames(session: Session, viewer: Viewer, filters: Filters | None = Non
 
 def _count_until(session: Session, viewer: Viewer, filters: Filters, newest: int) -> int:
     """Count all, less what came since: those are few."""
-    every = Filters(
-        filters.equal,
-        filters.date_min,
-        filters.date_max,
-        filters.search,
-        filters.original_id,
-        filters.current,
-        cone=filters.cone,
-    )
+    every = replace(filters, max_id=None)
     if every.tallied() is None:
         return _count_rows(session, visible_to(viewer), *filters.clauses())
     since = _count_rows(session, visible_to(viewer), Frame.id > newest, *every.clauses())
@@ -66,28 +63,83 @@ def facets(
     A field's own filter is left out of its facet, so that its other values stay in reach.
     """
     filters = filters or Filters()
-    return {name: _facet(session, viewer, filters, name, limit) for name in names}
+    found: dict[str, list[tuple[Any, int]]] = {}
+    untold = []
+    for name in names:
+        tallied = filters.tallied(without=name)
+        if tallied is not None and name in TALLIED:
+            found[name] = _tallied(session, viewer, tallied, name, limit)
+        else:
+            untold.append(name)
+    if len(untold) == 1:
+        found |= {untold[0]: _facet(session, viewer, filters, untold[0], limit)}
+    elif untold:
+        found |= _facets_at_once(session, viewer, filters, untold, limit)
+    return {name: found[name] for name in names}
+
+
+def _tallied(
+    session: Session, viewer: Viewer, where: list[ColumnElement[bool]], name: str, limit: int
+) -> list[tuple[Any, int]]:
+    column = TALLIED[name]
+    query = select(column, func.sum(FrameTally.n)).where(visible_to(viewer, FrameTally), *where)
+    return _counted(session, query, column, func.sum(FrameTally.n), limit)
 
 
 def _facet(
     session: Session, viewer: Viewer, filters: Filters, name: str, limit: int
 ) -> list[tuple[Any, int]]:
-    tallied = filters.tallied(without=name)
-    if tallied is not None and name in TALLIED:
-        column: Any = TALLIED[name]
-        total: Any = func.sum(FrameTally.n)
-        where = [visible_to(viewer, FrameTally), *tallied]
-    else:
-        column, total = COLUMNS[name], func.count()
-        where = [visible_to(viewer), *filters.clauses(without=name)]
-    rows = session.execute(
-        select(column, total)
-        .where(*where)
-        .group_by(column)
-        .order_by(total.desc(), column)
-        .limit(limit)
-    )
+    column = COLUMNS[name]
+    query = select(column, func.count()).where(visible_to(viewer), *filters.clauses(without=name))
+    return _counted(session, query, column, func.count(), limit)
+
+
+def _counted(
+    session: Session, query: Select[Any], column: Any, total: Any, limit: int
+) -> list[tuple[Any, int]]:
+    rows = session.execute(query.group_by(column).order_by(total.desc(), column).limit(limit))
     return [(value, int(number)) for value, number in rows if value is not None]
+
+
+def _facets_at_once(
+    session: Session, viewer: Viewer, filters: Filters, names: Sequence[str], limit: int
+) -> dict[str, list[tuple[Any, int]]]:
+    """Count several facets of frames that are looked for once: by text, position or family.
+
+    The frames found are kept for the time of the query; each facet then leaves its own filter
+    out.
+    """
+    wanted = dict.fromkeys([*names, *filters.equal, "date"])
+    columns = [COLUMNS[name].label(f"of_{name}") for name in wanted]
+    base = (
+        select(*columns)
+        .where(visible_to(viewer), *filters.unfaceted().clauses())
+        .cte("base")
+        .prefix_with("MATERIALIZED")
+    )
+    kept = {name: base.c[f"of_{name}"] for name in wanted}
+    parts = []
+    for number, name in enumerate(names):
+        value, total = kept[name], func.count().label("n")
+        # One column for each type: what is no text is not read as one.
+        typed = [
+            (value if isinstance(value.type, kind) else cast(null(), kind())).label(kind.__name__)
+            for kind in _KINDS
+        ]
+        part = (
+            select(literal(number).label("facet"), *typed, total)
+            .where(value.is_not(None), *filters.faceted(kept, without=name))
+            .group_by(value)
+            .order_by(total.desc(), value)
+            .limit(limit)
+            .subquery()
+        )
+        parts.append(select(*part.c))
+    found: dict[str, list[tuple[Any, int]]] = {name: [] for name in names}
+    for number, *values, count in session.execute(union_all(*parts)):
+        value = next(one for one in values if one is not None)
+        found[names[number]].append((value, int(count)))
+    return {name: sorted(rows, key=lambda row: (-row[1], row[0])) for name, rows in found.items()}
 
 
 def newest_id(session: Session) -> int:

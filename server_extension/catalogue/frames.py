@@ -41,6 +41,19 @@ class Frame(Audience, Base):
         Index("ix_frames_object_name", "object", "id"),
         Index("ix_frames_obstype_id", "obstype", "id"),
         Index("ix_frames_date_id", "date", "id"),
+        Index("ix_frames_filter", "filter", "id"),
+        Index("ix_frames_filter_2", "filter_2", "id"),
+        Index("ix_frames_grating", "grating", "id"),
+        Index("ix_frames_wavmode", "wavmode", "id"),
+        Index("ix_frames_slit", "slit", "id"),
+        Index("ix_frames_roi", "roi", "id"),
+        # All that a search for text looks at, in the order of the newest: rows with their long
+        # texts are read only where it was found.
+        Index(
+            "ix_frames_text",
+            *("id", "object", "file_name", "proposal_id", "data_type", "owner_id", "public_date"),
+            *("is_current", "grade"),
+        ),
         Index("ix_frames_night", "night", "kind", "data_type"),
         Index("ix_frames_path", "directory_name", "file_name"),
     )

@@ -30,7 +30,7 @@ class FileIndex(Component):
 class Head(Component):
     """Title, tabs of the current products, a list of the others, facts, what it waits for.
 
-    Sends ``tab`` (file number).
+    Sends ``tab`` (file number), but not while another frame is `opening`.
     """
 
     _esm = script("head")
@@ -40,6 +40,7 @@ class Head(Component):
     selected = t.Int(0).tag(sync=True)
     facts = t.List(t.Dict()).tag(sync=True)
     waits = t.List(t.Dict()).tag(sync=True)
+    opening = t.Bool(default_value=False).tag(sync=True)
 
 
 class HeaderTable(Component):

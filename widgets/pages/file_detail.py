@@ -79,12 +79,14 @@ class FileDetail:
         with self.head.hold_sync():
             self.head.title, self.head.tabs, self.head.more = text, [], []
             self.head.facts, self.head.waits = [], []
+            self.head.opening = False
         self.comments.file = 0
         self.widget.children = (self.head,)
 
     def open(self, file_id: int) -> None:
         """Show a file; for a raw frame its newest product, as it comes."""
-        self.comments.file = 0  # nothing more is said about what is about to go
+        # Nothing more is said about what is about to go, nor chosen from it.
+        self.comments.file, self.head.opening = 0, True
         self._opening = self._tasks.start("open", self._try_to_open(file_id))
 
     async def _try_to_open(self, file_id: int) -> None:
@@ -174,7 +176,7 @@ class FileDetail:
             self.head.title = root["file_name"]
             self.head.tabs = [words.tab(one, ordered) for one in ordered if words.is_main(one)]
             self.head.more = [words.tab(one, ordered) for one in ordered if not words.is_main(one)]
-            self.head.selected = chosen["id"]
+            self.head.selected, self.head.opening = chosen["id"], False
         self._on_shown(self._root, chosen["id"])
         with self.comments.hold_sync():
             if self.comments.file != chosen["id"]:
@@ -234,6 +236,8 @@ class FileDetail:
         self.cards.observe(lambda _: self._tasks.start("header", self._read_header()), "unfolded")
 
     def _choose_tab(self, file_id: Any) -> None:
+        if self.head.opening:
+            return  # pressed as its frame was about to go
         chosen = next((one for one in self._family if one["id"] == file_id), None)
         if chosen is not None:
             self._by_hand, self._shown = True, chosen
@@ -283,7 +287,7 @@ class FileDetail:
 
     def _go_on(self, file_id: int) -> None:
         """Follow the newest step again, unless the reader has turned to something else."""
-        if self._shown is not None and self._shown["id"] == file_id and not self._is_opening:
+        if self._shown is not None and self._shown["id"] == file_id and not self.head.opening:
             self._by_hand = False
 
     async def _reclassify(self, file_id: int, wish: dict[str, Any]) -> None:

@@ -95,3 +95,25 @@ def test_a_name_must_be_unique_among_current_versions(catalogue, session):
     session.rollback()
     with pytest.raises(ConflictError):
         get_frame_by_name(session, LOCAL_OWNER, "0003.fits")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("TARGET", {"target 77%", "Target_1/a"}),
+        ("77%", {"target 77%"}),
+        ("t_1", {"Target_1/a"}),
+        ("1/a", {"Target_1/a"}),
+        ("'; --", set()),
+        ("café", {"café"}),
+        ("  CAF  ", {"café"}),
+    ],
+)
+def test_text_is_found_whatever_the_case_and_is_only_text(catalogue, text, names):
+    with catalogue.write() as session:
+        for name in ("target 77%", "Target_1/a", "café", "other"):
+            session.add(Frame(file_name="x.fits", directory_name="/raw", object_name=name))
+    with catalogue.read() as session:
+        found = list_frames(session, LOCAL_OWNER, Filters(search=text))
+        assert {frame.object_name for frame in found.frames} == names
+        assert found.count == len(names)

@@ -92,6 +92,8 @@ FILTERS = [
     Filters(max_id=60),
     Filters(equal={"state": ["done"]}, date_max=date(2026, 8, 1)),
     Filters(search="1", equal={"camera": [""]}),
+    Filters(search="1", equal={"data_type": [0, 2], "date": [date(2026, 8, 9)]}),
+    Filters(search="A", date_min=date(2026, 8, 2), equal={"grade": [""], "grating": ["600"]}),
 ]
 
 

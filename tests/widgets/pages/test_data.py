@@ -318,6 +318,8 @@ async def test_news_of_what_is_about_to_go_do_not_take_the_choice_back(
     page.files.widget.observe(lambda change: marked.append(change["new"]), "selected")
     service.state.held.add(2)
     page.files.widget.selected = 2
+    assert page.detail.head.opening
+    page.detail._choose_tab(3)  # of the frame that is about to go
     service.state.files[30] = make_file(30, data_type="2", original_file_id=3)
     service.emit("product.made", frame_id=30)
     asked = ("GET", "/services/goodman/api/files/")
@@ -326,6 +328,7 @@ async def test_news_of_what_is_about_to_go_do_not_take_the_choice_back(
     await asyncio.sleep(0.5)
     service.state.held.clear()
     await until(lambda: page.detail.root == 2)
+    assert not page.detail.head.opening
     # What came meanwhile is read once the frame is open.
     service.state.files[20] = make_file(20, data_type="2", original_file_id=2)
     service.emit("product.made", frame_id=20)

@@ -21,7 +21,9 @@ function render({ model, el }) {
   });
 
   redraw(model, ["title"], () => { title.textContent = model.get("title"); });
-  redraw(model, ["tabs", "selected"], () => {
+  redraw(model, ["tabs", "selected", "opening"], () => {
+    const opening = model.get("opening");
+    el.setAttribute("aria-busy", String(opening));
     const focused = tabs.contains(document.activeElement);
     fill(tabs, model.get("tabs"), (tab) => tab.id,
       (tab) => h("button", { type: "button", role: "tab", "data-file": tab.id, onclick: () => pick(tab.id) }),
@@ -30,8 +32,11 @@ function render({ model, el }) {
         node.setAttribute("aria-selected", String(on));
         node.tabIndex = on ? 0 : -1;
         node.title = tab.name;
+        // Those of a frame that is about to go: a press would be meant for the next one's.
+        node.disabled = opening;
         node.replaceChildren(...[tab.label, tab.note ? h("small", {}, tab.note) : ""]);
       });
+    more.disabled = opening;
     if (focused) tabs.querySelector('[aria-selected="true"]')?.focus();
   });
   redraw(model, ["more", "selected"], () => {
