@@ -25,6 +25,7 @@ from goodman_live.server_extension.catalogue.queries import (
 from goodman_live.server_extension.catalogue.sky import Cone, parse_dec, parse_ra
 from goodman_live.server_extension.handler import ApiHandler
 from goodman_live.server_extension.inputs import Strict
+from goodman_live.server_extension.large_body import LargeBodyHandler
 from goodman_live.server_extension.operation import Access, operation
 from goodman_live.server_extension.schemas import (
     Answer,
@@ -187,7 +188,7 @@ class Family(Answer):
     newer: int | None = Field(description="Id of the next newer file that you see.")
 
 
-class FilesHandler(ApiHandler):
+class FilesHandler(LargeBodyHandler):
     """The list."""
 
     @operation(

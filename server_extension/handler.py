@@ -230,6 +230,9 @@ class ApiHandler(JupyterHandler):
 
     # --- the method's arguments and answer ---
 
+    def take_body(self) -> None:
+        """Make the body ready for the method; a small one is, the web server has read it."""
+
     def arguments_for(self, contract: Operation, path: dict[str, str]) -> dict[str, Any]:
         """Return the validated arguments of a method: numbers of the path, query and body."""
         arguments: dict[str, Any] = {name: int(text) for name, text in path.items()}

@@ -85,6 +85,8 @@ def operation(**promise: Any) -> Callable[[Callable[..., Awaitable[Any]]], Any]:
     def decorate(method: Callable[..., Awaitable[Any]]) -> Any:
         @wraps(method)
         async def run(self: Any, **path: str) -> None:
+            self.take_body()
+
             async def act() -> None:
                 answer = await method(self, **self.arguments_for(contract, path))
                 if answer is not None:

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from jupyter_server.serverapp import ServerApp
 from jupyterhub.singleuser.extension import JupyterHubAuthorizer
+from tornado.netutil import bind_sockets
 
 from goodman_live.hub.accounts.database import data_root
 from goodman_live.server_extension.app import GoodmanExtension
@@ -30,10 +31,14 @@ from goodman_live.server_extension.identity import HubIdentityProvider
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+PORT_HELD = "GOODMAN_PORT_HELD"
+"""Set by the Hub where it has bound the port already, so that no other account can."""
 KEPT_ROUTES = ("oauth_callback", "logout")
 """What the identity needs of Jupyter's own routes, below the prefix."""
-MAX_REQUEST_BYTES = 160 * 2**20
-"""What the web server refuses unread; uploads have a lower limit with a proper answer."""
+MAX_REQUEST_BYTES = 16 * 2**20
+"""What the web server refuses unread, whoever sends it; uploads have their own limit."""
+MAX_BUFFER_BYTES = 160 * 2**20
+"""What may wait to be sent to one client, such as a picture."""
 
 
 class GoodmanServer(ServerApp):
@@ -59,6 +64,14 @@ class GoodmanServer(ServerApp):
         keep = {f"{self.base_url}{name}" for name in KEPT_ROUTES}
         rules = self.web_app.wildcard_router.rules
         rules[:] = [rule for rule in rules if _pattern(rule) in keep]
+
+    def _bind_http_server_tcp(self) -> bool:
+        """Share the port where the Hub holds it for this account (`hub/ports.py`)."""
+        if os.environ.get(PORT_HELD) != "1":
+            return bool(super()._bind_http_server_tcp())
+        sockets = bind_sockets(self.port, self.ip, reuse_port=True)
+        self.http_server.add_sockets(sockets)
+        return True
 
     def init_signal(self) -> None:
         """Stop on SIGINT too, without asking: it is how the Hub stops a service."""
@@ -122,7 +135,7 @@ def server_settings(environ: Mapping[str, str]) -> dict[str, Any]:
         "cookie_secret_file": str(data_root(environ) / "cookie_secret"),
         "root_dir": tempfile.mkdtemp(prefix="goodman-empty-"),
         "max_body_size": MAX_REQUEST_BYTES,
-        "max_buffer_size": MAX_REQUEST_BYTES,
+        "max_buffer_size": MAX_BUFFER_BYTES,
         "tornado_settings": {
             "compress_response": True,
             "xsrf_cookies": True,

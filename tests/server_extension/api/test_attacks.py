@@ -5,7 +5,9 @@
 
 import io
 import json
+import socket
 import zipfile
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -302,6 +304,40 @@ def test_no_upload_chooses_its_folder(as_, service, world, name):
     form = as_("staff").post("api/files/", files={"file": (name.replace("\x00", ""), b"SIMPLE")})
     assert form.status_code in {400, 422}, form.text
     assert sorted(str(path) for path in service.root.rglob("*.fits")) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "status"),
+    [
+        (None, 50 * 2**20, b"401"),
+        (None, 10**12, b"401"),
+        ("pi", 50 * 2**20, b"403"),
+        ("staff", 10**12, b"413"),
+    ],
+)
+def test_a_large_body_is_refused_before_it_is_sent(service, world, name, told, status):
+    """Whoever may not add files gets the answer while not one byte of the file has been sent."""
+    address = urlsplit(service.url)
+    token = f"Authorization: Token token-of-{name}\r\n" if name else ""
+    with socket.create_connection((address.hostname, address.port), timeout=60) as line:
+        line.sendall(
+            f"POST {address.path}api/files/?file_name=x.fits HTTP/1.1\r\n"
+            f"Host: {address.netloc}\r\n{token}Content-Type: application/octet-stream\r\n"
+            f"Content-Length: {told}\r\n\r\n".encode()
+        )
+        answer = line.makefile("rb").readline()
+    assert answer.split()[1] == status
+
+
+@pytest.mark.parametrize("path", ["api/files/comments/", "api/nothing/", "login", "api/users/"])
+def test_no_other_route_takes_a_large_body(service, world, path):
+    address = urlsplit(service.url)
+    with socket.create_connection((address.hostname, address.port), timeout=60) as line:
+        line.sendall(
+            f"POST {address.path}{path} HTTP/1.1\r\nHost: {address.netloc}\r\n"
+            f"Content-Length: {50 * 2**20}\r\n\r\n".encode()
+        )
+        assert line.makefile("rb").readline().split()[1:2] in ([], [b"400"])
 
 
 def test_an_archive_unpacks_into_one_folder_whatever_the_names(as_, service, world):
