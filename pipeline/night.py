@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goodman_live.pipeline.core.choose import (
@@ -24,15 +26,16 @@ from goodman_live.pipeline.products.atomic import sweep
 from goodman_live.pipeline.products.fits import read_header, read_info
 from goodman_live.pipeline.products.names import base_name
 from goodman_live.pipeline.recipes import BLOCKS, NOT_REDUCED
-from goodman_live.pipeline.settings import ReductionSettings
+from goodman_live.pipeline.settings import STAR_CATALOGUE, ReductionSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
 
     from goodman_live.pipeline.blocks.result import BlockResult, Product
     from goodman_live.pipeline.core.choose import Choice
 
+_FIELD = "astrometry"
+"""First word of the names of jobs that solve a field."""
 PATTERNS = ("*.fits", "*.fits.fz", "*.fit", "*.FITS")
 """Files of a folder that are taken for raw frames."""
 
@@ -49,6 +52,7 @@ def reduce_night(
     workers: int = 2,
     progress: Callable[[str, int, int], None] | None = None,
     until: str = "calibrate_wavelength",
+    stars: Path | None = None,
 ) -> NightReport:
     """Reduce a folder of raw frames to calibrated spectra and images.
 
@@ -66,6 +70,9 @@ def reduce_night(
         Called with the name of what was done, the number done and the number known so far.
     until : {'reduce', 'extract', 'calibrate_wavelength'}
         The last block that spectra go through.
+    stars : Path, optional
+        Index of stars made by ``goodman-live stars``, by default that which ``GOODMAN_STARS``
+        names: images get their coordinates and magnitudes from it, unless `until` is ``reduce``.
 
     Returns
     -------
@@ -88,7 +95,9 @@ def reduce_night(
             field="OUT_DIR",
         )
     out_dir.mkdir(parents=True, exist_ok=True)
-    night = _Night(raw_dir, out_dir, settings or OFFLINE, progress, until)
+    named = os.environ.get(STAR_CATALOGUE)
+    stars = stars or (Path(named) if named else None)
+    night = _Night(raw_dir, out_dir, settings or OFFLINE, progress, until, stars)
     try:
         with Crew(workers) as crew:
             night.read(paths)
@@ -150,8 +159,10 @@ class _Night:
         settings: ReductionSettings,
         progress: Callable[[str, int, int], None] | None,
         until: str,
+        stars: Path | None,
     ) -> None:
         self._until = until
+        self._stars = stars
         self.report = NightReport(raw_dir, out_dir)
         self.settings = settings
         self.infos: dict[Path, FrameInfo] = {}
@@ -288,10 +299,14 @@ class _Night:
         """Note the outcome of a job and return the jobs that follow from it."""
         self._done += 1
         owners = self._owner[key]
-        if isinstance(outcome, GoodmanError):
+        if isinstance(outcome, GoodmanError) and key.startswith(_FIELD):
+            # without coordinates it is reduced all the same
+            self.report.files[owners[0]].reasons.append(str(outcome))
+            following: list[Job] = []
+        elif isinstance(outcome, GoodmanError):
             for path in owners:
                 self.report.files[path].fail(outcome)
-            following: list[Job] = []
+            following = []
         else:
             following = list(self._follow(key, owners, outcome))
         if self._progress is not None:
@@ -316,6 +331,9 @@ class _Night:
         if word == "reduce":
             report.state = "reduced"
             return self._after_reduction(path, main[0].path)
+        if word == _FIELD:
+            report.state = "solved"
+            return []
         if word == "extract":
             report.state = "extracted"
             return self._after_extraction(path, [product.path for product in main])
@@ -338,6 +356,11 @@ class _Night:
         kind = self.infos[path].kind
         if kind is Kind.ARC:
             self.arcs[path] = reduced
+        if kind is Kind.IMAGE and self._stars is not None and self._until != "reduce":
+            name = f"{_FIELD} {path.name}"
+            self._owner[name] = (path,)
+            options = self._options(catalogue=self._stars)
+            return [Job(name, partial(Call, "solve_astrometry", reduced, options))]
         if "extract" not in BLOCKS[kind] or self._until == "reduce":
             return []
         name = f"extract {path.name}"

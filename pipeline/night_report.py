@@ -30,6 +30,7 @@ _COLOURS = {
     "failed": "red",
     "not reduced": "dim",
     "calibrated": "green",
+    "solved": "green",
     "in a master": "cyan",
     "left out": "yellow",
 }

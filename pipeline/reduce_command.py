@@ -47,6 +47,11 @@ UNTIL = {"reduce": "reduce", "extract": "extract", "wavelength": "calibrate_wave
     type=click.Choice(list(UNTIL)),
     help="Last block: reduce makes masters and 2-D frames alone.",
 )
+@click.option(
+    "--stars",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Star catalogue for images, made by goodman-live stars; default: GOODMAN_STARS.",
+)
 def reduce(
     raw_dir: Path,
     out_dir: Path,
@@ -55,6 +60,7 @@ def reduce(
     workers: int,
     changes: tuple[str, ...],
     until: str,
+    stars: Path | None,
 ) -> None:
     """Reduce the raw frames in RAW_DIR; products go to OUT_DIR.
 
@@ -70,7 +76,7 @@ def reduce(
         with _progress(silent=as_json) as progress:
             report = reduce_night(
                 raw_dir, out_dir, settings=settings, workers=workers, progress=progress,
-                until=UNTIL[until],
+                until=UNTIL[until], stars=stars,
             )  # fmt: skip
     except GoodmanError as error:
         raise click.ClickException(str(error)) from error

@@ -1,4 +1,4 @@
-"""``/api/files/download/``: one FITS file as it is, or several as an archive."""
+"""``/api/files/download/``: one file as it is, or several as an archive."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from goodman_live.server_extension.catalogue.errors import NotFoundError
 from goodman_live.server_extension.catalogue.frames import Frame
 from goodman_live.server_extension.catalogue.permission import visible_to
 from goodman_live.server_extension.catalogue.queries import get_frame, get_frame_by_name
+from goodman_live.server_extension.engine.products import TEXT
 from goodman_live.server_extension.handler import ApiHandler
 from goodman_live.server_extension.inputs import Strict
 from goodman_live.server_extension.operation import operation
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
     from goodman_live.server_extension.catalogue.viewer import Viewer
 
+PLAIN_TEXT = "text/plain; charset=utf-8"
+"""What an ECSV table is to a browser, which saves it all the same."""
 MOST_FILES = 1000
 """Files of one archive at most."""
 
@@ -61,7 +64,7 @@ class DownloadHandler(ApiHandler):
         summary="Download FITS files",
         tag="files",
         query=DownloadQuery,
-        media=("application/fits", "application/zip"),
+        media=("application/fits", "application/zip", "text/plain"),
         also=(206, 304),
         errors=(404, 409, 410, 416),
     )
@@ -76,7 +79,8 @@ class DownloadHandler(ApiHandler):
     async def _send_file(self, frame: Frame) -> None:
         stream = await self.backend.compute(open_file, frame.path)
         size = stream.seek(0, 2)
-        self.set_header("Content-Type", "application/fits")
+        text = frame.path.suffix == TEXT
+        self.set_header("Content-Type", PLAIN_TEXT if text else "application/fits")
         self.set_header("Accept-Ranges", "bytes")
         self.set_header("Last-Modified", frame.last_modified)
         self._attach(frame.file_name)

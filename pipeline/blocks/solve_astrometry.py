@@ -19,7 +19,7 @@ from goodman_live.pipeline.core.sources import find_sources
 from goodman_live.pipeline.products import record
 from goodman_live.pipeline.products.fits import read_frame, read_info, write_frame
 from goodman_live.pipeline.products.names import solved_name, with_suffix
-from goodman_live.pipeline.products.photometry import write_photometry
+from goodman_live.pipeline.products.photometry import write_photometry, write_photometry_text
 from goodman_live.pipeline.products.starcat import read_field
 from goodman_live.pipeline.settings import STAR_CATALOGUE
 
@@ -69,7 +69,8 @@ def solve_astrometry(
     Returns
     -------
     BlockResult
-        The image with a WCS (data type 2) and, with role ``photometry``, a table of its stars.
+        The image with a WCS (data type 2) and a table of its stars, as FITS with role
+        ``photometry`` and as ECSV with role ``photometry text``.
 
     Raises
     ------
@@ -112,12 +113,17 @@ def solve_astrometry(
     write_frame(path, replace(frame, header=header), data_type=2, parent=reduced.name)
     table = path.with_name(with_suffix(path.name, "stars"))
     write_photometry(table, sources, magnitudes, solution, header)
+    text = table.with_suffix(".ecsv")
+    write_photometry_text(text, table)
     return BlockResult(
         block="solve_astrometry",
         products=(
             Product.of(path, data_type=2, parents=(reduced,), quality=numbers),
             Product.of(
                 table, data_type=2, parents=(path, reduced), quality=numbers, role="photometry"
+            ),
+            Product.of(
+                text, data_type=2, parents=(path, reduced), quality=numbers, role="photometry text"
             ),
         ),
         messages=tuple(_messages(solution, magnitudes, pointing)),

@@ -28,12 +28,16 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
+TEXT = ".ecsv"
+"""Ending of products that are tables of text."""
 EXTRACTED = 3
 """Data type of the first product with a target."""
 
 
 def header_text(path: Path) -> str:
-    """Return the header of a file as the catalogue keeps it."""
+    """Return the header of a file as the catalogue keeps it; a table of text has none."""
+    if path.suffix == TEXT:
+        return ""
     return str(read_header(path).tostring()).replace("\x00", " ")
 
 

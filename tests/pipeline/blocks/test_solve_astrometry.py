@@ -14,6 +14,7 @@ from goodman_live.pipeline.core.errors import (
     MissingCalibrationError,
     UntrustedSolutionError,
 )
+from goodman_live.pipeline.night import reduce_night
 from goodman_live.pipeline.products.fits import read_header
 from goodman_live.pipeline.products.starcat import build_catalogue, read_field
 from goodman_live.pipeline.stars_command import stars
@@ -103,6 +104,37 @@ def test_magnitudes_and_limits(solved):
     assert 20 < quality["limit_mag"] < 27
     assert 15 < quality["sky_mag_arcsec2"] < 25
     assert quality["seeing_arcsec"] == pytest.approx(0.9, rel=0.25)
+
+
+def test_the_stars_are_a_table_of_text_too(solved):
+    result, _, _, _ = solved
+    table, text = result.products[1:]
+    assert (text.role, text.path.suffix) == ("photometry text", ".ecsv")
+    read, same = Table.read(text.path), Table.read(table.path, hdu="STARS")
+    assert read.colnames == same.colnames
+    assert all(str(read[name].unit or "") == str(same[name].unit or "") for name in read.colnames)
+    np.testing.assert_allclose(read["ra"], same["ra"], rtol=1e-12)
+    assert read["clean"].dtype == bool
+    assert read.meta["GSP_PZPT"] == pytest.approx(result.products[0].quality["zero_point_mag"])
+    assert read.meta["OBJECT"] == "Field"
+
+
+def test_a_folder_is_solved_by_itself_where_there_are_stars(solved, tmp_path):
+    _, _, _, catalogue = solved
+    raws = tmp_path / "raw"
+    raws.mkdir()
+    (raws / "image1.fits").write_bytes((catalogue.parent / "image1.fits").read_bytes())
+    report = reduce_night(raws, tmp_path / "out", settings=PLAIN, workers=1, stars=catalogue)
+    (row,) = report.files.values()
+    assert row.state == "solved"
+    assert {product.role for product in row.products} >= {"", "photometry", "photometry text"}
+    assert any("_wcs" in product.path.name for product in row.products)
+    _, other, _ = field(tmp_path, 9)
+    report = reduce_night(raws, tmp_path / "again", settings=PLAIN, workers=1, stars=other)
+    (row,) = report.files.values()
+    assert row.state == "reduced"
+    assert report.ok
+    assert any("do not match" in reason for reason in row.reasons)
 
 
 def test_a_field_that_cannot_be_solved_says_why(solved, tmp_path):
