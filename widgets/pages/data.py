@@ -53,8 +53,17 @@ class DataPage:
     async def _load_choices(self) -> None:
         """Take the choices that the reader made last time, and keep those of this time."""
         viewer = self.detail.viewer
-        viewer.choose((await self._client.me()).get("options", {}).get("data", {}))
-        viewer.when_chosen(lambda: self.shell.tasks.start("keep", self._keep_choices()))
+        before = viewer.choices()
+        kept = (await self._client.me()).get("options", {}).get("data", {})
+        now = viewer.choices()
+        # What was chosen while we read counts, and is kept.
+        viewer.choose({name: kept.get(name) for name in now if now[name] == before[name]})
+        viewer.when_chosen(self._keep_soon)
+        if now != before:
+            self._keep_soon()
+
+    def _keep_soon(self) -> None:
+        self.shell.tasks.start("keep", self._keep_choices())
 
     async def _keep_choices(self) -> None:
         await asyncio.sleep(1.0)

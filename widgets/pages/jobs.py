@@ -63,7 +63,7 @@ class JobTable:
 
     def _act(self, key: str, row: dict[str, Any]) -> None:
         if key in {"cancel", "retry"}:
-            self._shell.tasks.start("steer", self._steer(int(row["key"]), key))
+            self._shell.tasks.also("steer", self._steer(int(row["key"]), key))
 
     async def _steer(self, number: int, action: str) -> None:
         try:

@@ -102,7 +102,7 @@ class _Entries(ABC):
             self._ask_for(one)
             self.form.summon()
         elif what.get("key") == "drop":
-            self._shell.tasks.start(f"drop {self.name}", self._take_off(int(one["id"])))
+            self._shell.tasks.also(f"drop {self.name}", self._take_off(int(one["id"])))
 
     async def _take_off(self, number: int) -> None:
         try:

@@ -121,9 +121,7 @@ class ProposalForm:
 
     def for_proposal(self, proposal: dict[str, Any]) -> None:
         """Show the form of a proposal."""
-        self._proposal = proposal
         self.form.say("")
-        self.widget.title = f"Change proposal {proposal['soar_id']}"
         self._shell.tasks.start("proposal form", self._prepare(proposal))
 
     async def _prepare(self, one: dict[str, Any]) -> None:
@@ -140,7 +138,7 @@ class ProposalForm:
         suggestions = [
             {"value": user["email"], "label": full_name(user)} for user in people if user["email"]
         ]
-        self.widget.groups = [
+        groups = [
             {
                 "label": "",
                 "fields": [
@@ -172,13 +170,20 @@ class ProposalForm:
                 (await self._client.soar_id(semester=known))["proposed"]
             )
         email = str((one.get("user") or {}).get("email") or "") if one else self._pi
-        self.form.fill(
-            email=email,
-            semester=known,
-            soar_id=soar_id,
-            title=str(one.get("title") or ""),
-            abstract=str(one.get("abstract") or ""),
-        )
+        # In one piece: what is applied goes to the proposal that is shown, and what is typed as
+        # soon as there are fields is not written over.
+        self._proposal = one
+        with self.widget.hold_sync():
+            if self._editing:
+                self.widget.title = f"Change proposal {soar_id}"
+            self.widget.groups = groups
+            self.form.fill(
+                email=email,
+                semester=known,
+                soar_id=soar_id,
+                title=str(one.get("title") or ""),
+                abstract=str(one.get("abstract") or ""),
+            )
 
     async def _look(self, key: str, values: dict[str, Any]) -> None:
         self.widget.faults = {}

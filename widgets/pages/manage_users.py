@@ -134,7 +134,7 @@ class ManageUsers:
             self.widget.children = (self.table.widget, self.edit.widget)
             self.edit.form.summon()
         elif key in {"off", "on", "link"}:
-            self._shell.tasks.start("account", self._do(key, user))
+            self._shell.tasks.also("account", self._do(key, user))
 
     async def _do(self, key: str, user: dict[str, Any]) -> None:
         try:
@@ -193,9 +193,7 @@ class UserForm:
 
     def for_user(self, user: dict[str, Any]) -> None:
         """Show the form of an account."""
-        self._user = user
         self.form.say("")
-        self.widget.title = f"Change user {user['username']}"
         self._shell.tasks.start("user form", self._prepare(user))
 
     async def _prepare(self, user: dict[str, Any]) -> None:
@@ -228,12 +226,18 @@ class UserForm:
             )
         else:
             fields.append(forms.shown("is_staff", "Staff", help=staff_help))
-        self.widget.groups = [{"label": "", "fields": fields}]
         names = ("first_name", "last_name", "username", "email", "partner")
         staff: Any = bool(user.get("is_staff"))
         if not self._me.get("is_superuser"):
             staff = "yes" if staff else "no"
-        self.form.fill(**{name: user.get(name) or "" for name in names}, is_staff=staff)
+        # In one piece: what is applied goes to the account that is shown, and what is typed as
+        # soon as there are fields is not written over.
+        self._user = user
+        with self.widget.hold_sync():
+            if self._editing:
+                self.widget.title = f"Change user {user['username']}"
+            self.widget.groups = [{"label": "", "fields": fields}]
+            self.form.fill(**{name: user.get(name) or "" for name in names}, is_staff=staff)
 
     async def _press(self, _: str, values: dict[str, Any]) -> str:
         names = ["first_name", "last_name", "email", "partner"]

@@ -190,7 +190,8 @@ class SearchPage:
     async def _load_columns(self) -> None:
         kept = (await self._client.me()).get("options", {}).get("search", {})
         names = kept.get("columns") if isinstance(kept, dict) else None
-        if isinstance(names, list):
+        # Columns that were chosen while we read stay.
+        if isinstance(names, list) and self._columns == list(FIRST):
             self._columns = [name for name in names if name in OPTIONAL]
         self._offer()
 

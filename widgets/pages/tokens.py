@@ -111,7 +111,7 @@ class Tokens:
 
     def _act(self, what: Any) -> None:
         if isinstance(what, dict) and what.get("key") == "revoke":
-            self._shell.tasks.start("revoke", self._revoke(str(what.get("row"))))
+            self._shell.tasks.also("revoke", self._revoke(str(what.get("row"))))
 
     async def _revoke(self, token_id: str) -> None:
         if self._tokens is None:
