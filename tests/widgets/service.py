@@ -95,6 +95,7 @@ class State:
         self.jobs: dict[int, dict[str, Any]] = {}
         self.comments: list[dict[str, Any]] = []
         self.options: dict[str, Any] = {}
+        self.settings: dict[int, dict[str, Any]] = {}
 
     def emit(self, kind: str, **data: Any) -> None:
         """Add an event (on the server's own loop)."""
@@ -240,6 +241,35 @@ class Reduce(Handler):
         self.write(self.state.jobs[number])
 
 
+class Reclassify(Handler):
+    def post(self) -> None:
+        said = self.body()
+        self.state.bodies.append(said)
+        row = self.state.files[said["id"]]
+        for keyword, value in (said.get("header") or {}).items():
+            row[keyword.lower()] = value
+        row.update({"technique": said["technique"]} if said.get("technique") else {})
+        self.write(row)
+
+
+class Schema(Handler):
+    def get(self) -> None:
+        number = {"type": "integer", "title": "Max targets", "default": 3}
+        schema = {"properties": {"max_targets": number}}
+        self.write({"components": {"schemas": {"ReductionSettings": schema}}})
+
+
+class Settings(Handler):
+    async def get(self, number: str) -> None:
+        while int(number) in self.state.held:  # noqa: ASYNC110 (let go by another thread)
+            await asyncio.sleep(0.01)
+        self.write(self.state.settings[int(number)])
+
+    def put(self, number: str) -> None:
+        self.state.settings[int(number)] = self.body()
+        self.write(self.body())
+
+
 class Job(Handler):
     def get(self, number: str) -> None:
         job = self.state.jobs[int(number)]
@@ -321,7 +351,9 @@ class Service:
             (r"", Status), (r"files/", Files), (r"files/(\d+)/", OneFile),
             (r"files/download/", Download), (r"files/visualize/", Picture),
             (r"files/header/", Header), (r"files/comments/", Comments),
-            (r"files/reduce/", Reduce), (r"jobs/(\d+)/", Job),
+            (r"files/reduce/", Reduce), (r"files/reclassify/", Reclassify),
+            (r"openapi.json", Schema), (r"proposals/settings/(\d+)/", Settings),
+            (r"jobs/(\d+)/", Job),
             (r"users/me/", Me), (r"events/", Events),
         ]  # fmt: skip
         app = tornado.web.Application(

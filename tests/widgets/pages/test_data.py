@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -415,3 +415,21 @@ async def test_a_part_of_the_frame_before_is_not_laid_over_the_next_one():
     await work["detail"]
     assert view.whole.image.value == b"after"
     assert not view.detail.visible
+
+
+async def test_a_frame_is_said_to_be_something_else(open_page, service: Service):
+    page = open_page(2)
+    await until(lambda: page.detail.head.selected == 2)
+    await act(page, "reclassify")  # without a choice nothing is asked
+    page.detail._act({"key": "reclassify", "file": 2, "choice": "OBSTYPE=LAMPFLAT"})
+    page.detail._act({"key": "reclassify", "file": 2, "choice": "password=1"})
+    await until(lambda: service.state.bodies)
+    assert service.state.bodies == [{"id": 2, "header": {"OBSTYPE": "LAMPFLAT"}}]
+    await until(lambda: {"name": "Type", "value": "LAMPFLAT"}.items() <= facts(page))
+    service.emit("frame.changed", frame_id=2)
+    await until(lambda: any(row["obstype"] == "LAMPFLAT" for row in page.files.widget.rows))
+    assert page.files.widget.selected == 2
+
+
+def facts(page: DataPage) -> Any:
+    return next((one for one in page.detail.head.facts if one["name"] == "Type"), {}).items()
