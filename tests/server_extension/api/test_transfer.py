@@ -12,6 +12,7 @@ from tests.server_extension.api.conftest import fill, start_service, stop_servic
 MIB = 2**20
 PART_MIB, PARTS = 64, 4
 BURST = 30
+STARS = "# %ECSV 1.0\n# ---\n# datatype:\n# - {name: x, datatype: float64}\nx\n1.5\n"
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,16 @@ def limited(border, raw_frames, tmp_path_factory, free_port):
                     object_name="LARGE",
                 )
             )
+        (root / "raw" / "stars.ecsv").write_text(STARS)
+        session.add(
+            Frame(
+                file_name="stars.ecsv",
+                directory_name=str(large.parent),
+                proposal_id="calibrate",
+                data_type=2,
+                role="photometry text",
+            )
+        )
     catalogue.close()
     yield running
     stop_service(running.process)
@@ -98,6 +109,20 @@ def limited(border, raw_frames, tmp_path_factory, free_port):
 def asked_by(service, name):
     headers = {"Authorization": f"Token token-of-{name}"}
     return httpx.Client(base_url=service.url, headers=headers, timeout=120, trust_env=False)
+
+
+def test_a_table_of_text_is_sent_as_text_and_has_no_cards(limited):
+    with asked_by(limited, "mate") as client:
+        found = client.get("api/files/", params={"file_name": "stars.ecsv"}).json()["results"]
+        query = {"id": found[0]["id"]}
+        answer = client.get("api/files/download/", params=query)
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+        assert answer.headers["content-disposition"].startswith("attachment")
+        assert answer.text == STARS
+        assert client.get("api/files/header/", params=query).json()["cards"] == []
+        shown = client.get("api/files/visualize/", params=query)
+        assert shown.status_code == 422
+        assert "stars.ecsv" in shown.json()["message"]
 
 
 def test_an_archive_passes_through_and_is_not_held(limited):
