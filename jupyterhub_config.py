@@ -13,7 +13,8 @@ Also read: GOODMAN_DATA and GOODMAN_DATABASE (`docs/architecture.md`), GOODMAN_H
 GOODMAN_HUB_INTERNAL_PORT, GOODMAN_PROXY_API_PORT, GOODMAN_SERVICE_PORT, GOODMAN_SUBDOMAIN_HOST.
 """
 
-from goodman_live.hub.wiring import wire
+from goodman_live.hub.wiring import hold_port, wire
 
 c = get_config()
 wire(c)
+hold_port()

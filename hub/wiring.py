@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -26,6 +25,7 @@ from goodman_live.hub.conveniences import (
 )
 from goodman_live.hub.mail import settings as mail
 from goodman_live.hub.policy import HUB_PAGES, written
+from goodman_live.hub.ports import HELD, Ports, keep, ports
 from goodman_live.hub.proxy import proxy_command
 from goodman_live.hub.spawners import OneUserSpawner, SystemUserSpawner
 
@@ -78,37 +78,6 @@ HTTPS_ONLY = "max-age=31536000"
 """Of one year; without subdomains and preload, which are the operator's to promise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """Loopback ports of one installation."""
-
-    public: int
-    """Where the proxy listens for browsers."""
-    hub: int
-    """The Hub's own."""
-    proxy_api: int
-    """Where the Hub commands the proxy."""
-    service: int
-    """The service's own."""
-
-
-def ports(environ: Mapping[str, str]) -> Ports:
-    """Read the ports from the environment, with the usual ones as defaults."""
-
-    def port(name: str, usual: int) -> int:
-        text = environ.get(name, "") or str(usual)
-        if not text.isdigit() or not 0 < int(text) < 65536:
-            raise WiringError(f"{name}={text!r} is not a port.", field=name)
-        return int(text)
-
-    return Ports(
-        public=port("GOODMAN_HUB_PORT", 8000),
-        hub=port("GOODMAN_HUB_INTERNAL_PORT", 8081),
-        proxy_api=port("GOODMAN_PROXY_API_PORT", 8001),
-        service=port("GOODMAN_SERVICE_PORT", 8082),
-    )
-
-
 def wire(c: Any, environ: Mapping[str, str] | None = None) -> None:
     """Fill in the Hub's configuration.
 
@@ -133,6 +102,21 @@ def wire(c: Any, environ: Mapping[str, str] | None = None) -> None:
     _servers(c, at, host, environ)
     _services(c, at, host, environ)
     _headers(c, host, environ)
+
+
+def hold_port(environ: Mapping[str, str] | None = None) -> None:
+    """Hold the service's port for its account until this process, the Hub, ends.
+
+    Does nothing where one operating-system user serves all.
+
+    Raises
+    ------
+    WiringError
+        If somebody else has the port.
+    """
+    environ = os.environ if environ is None else environ
+    if account := _service_account(environ):
+        keep(ports(environ).service, pwd.getpwnam(account["user"]).pw_uid)
 
 
 def user_subdomain(name: str, domain: str, kind: str) -> str:
@@ -293,6 +277,8 @@ def _services(c: Any, at: Ports, host: str, environ: Mapping[str, str]) -> None:
         **threads,
         **marks,
     }
+    if account := _service_account(environ):
+        told[HELD] = "1"  # by `hold_port`
     tokens = _token_services(environ)
     c.JupyterHub.services = [
         {
@@ -305,7 +291,7 @@ def _services(c: Any, at: Ports, host: str, environ: Mapping[str, str]) -> None:
             "oauth_no_confirm": True,
             # A loaded machine, or a migration of a large catalogue, may take its time.
             "timeout": SERVICE_TIMEOUT_S,
-            **_service_account(environ),
+            **account,
         },
         {
             "name": "culler",

@@ -15,12 +15,12 @@ import psutil
 from goodman_live.hub.accounts.database import data_root
 from goodman_live.hub.conveniences import ONE_OS_USER, PLAIN_HTTP, SHARED_ORIGIN, WiringError
 from goodman_live.hub.operate.findings import Finding, doubtful, fine, wrong
+from goodman_live.hub.ports import ports
 from goodman_live.hub.proxy import NoProxyError, proxy_command
 from goodman_live.hub.wiring import (
     INSTRUMENT_TOKEN_FILE,
     MONITOR_TOKEN_FILE,
     SERVICE_ACCOUNT,
-    ports,
 )
 from goodman_live.server_extension.disk import free_bytes
 

@@ -13,8 +13,9 @@ from traitlets.config import Config
 from goodman_live.hub import conveniences, spawners, wiring
 from goodman_live.hub.authenticator import GoodmanAuthenticator
 from goodman_live.hub.mail.settings import MailSettingError
+from goodman_live.hub.ports import ports
 from goodman_live.hub.spawners import NoAccountError, OneUserSpawner, SystemUserSpawner
-from goodman_live.hub.wiring import WiringError, ports, wire
+from goodman_live.hub.wiring import WiringError, wire
 
 ONE = {"GOODMAN_ONE_OS_USER": "1"}
 NAMES = {"GOODMAN_SUBDOMAIN_HOST": "https://goodman.example.org"}
