@@ -15,11 +15,7 @@ import argparse
 import contextlib
 import itertools
 import json
-import os
-import signal
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -29,15 +25,15 @@ from pathlib import Path
 
 import httpx
 import psutil
+from running import PASSWORD, hub, sign_in, visitor
 
 from goodman_live.hub.accounts.database import make_engine, session_factory
 from goodman_live.hub.accounts.proposals import create_proposal
 from goodman_live.hub.accounts.users import create_user
-from goodman_live.hub.demo.processes import MARK, marked
+from goodman_live.hub.demo.processes import marked
 from goodman_live.pipeline.simulate.night import write_night
 from goodman_live.server_extension.catalogue.migrate import migrate
 
-PASSWORD = "a-long-w0rd-for-tests!"  # noqa: S105 (of people who do not exist)
 PERIOD_S = 5.0
 """Between two looks at the service."""
 GROWTH = 1.10
@@ -61,16 +57,8 @@ class Site:
         return [one for one in marked(self.root) if word in " ".join(one.cmdline())]
 
 
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-
-
-@contextlib.contextmanager
-def hub(root: Path, people: list[str]):  # noqa: ANN201 (a benchmark's own)
+def fill(root: Path, people: list[str]) -> None:
+    """Make the accounts, and a proposal of the last one's."""
     url = f"sqlite:///{root}/goodman.sqlite"
     (root / "raw").mkdir()
     migrate(url)
@@ -85,46 +73,11 @@ def hub(root: Path, people: list[str]):  # noqa: ANN201 (a benchmark's own)
         ]  # fmt: skip
         create_proposal(session, soar_id="SOAR2026B-001", pi=users[-1])
     engine.dispose()
-    names = ("HUB", "HUB_INTERNAL", "PROXY_API", "SERVICE")
-    ports = dict(zip(names, free_ports(4), strict=True))
-    project = Path(__file__).resolve().parent.parent
-    command = [sys.executable, "-m", "jupyterhub", "-f", str(project / "jupyterhub_config.py")]
-    command += [f"--JupyterHub.db_url=sqlite:///{root}/hub.sqlite"]
-    command += [f"--JupyterHub.cookie_secret_file={root}/cookie_secret"]
-    command += [f"--ConfigurableHTTPProxy.pid_file={root}/proxy.pid"]
-    env = os.environ | {"GOODMAN_DATA": str(root), "GOODMAN_ONE_OS_USER": "1", MARK: str(root)}
-    env |= {f"GOODMAN_{name}_PORT": str(port) for name, port in ports.items()}
-    with (root / "hub.log").open("wb") as sink:
-        process = subprocess.Popen(command, env=env, cwd=root, stdout=sink, stderr=sink)
-    site = Site(root, f"http://127.0.0.1:{ports['HUB']}")
-    try:
-        for path in ("/hub/health", "/services/goodman/api/"):
-            while not answers(site.url + path):
-                if process.poll() is not None:
-                    sys.exit((root / "hub.log").read_text()[-3000:])
-                time.sleep(0.5)
-        yield site
-    finally:
-        site.over.set()
-        process.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(60)
-        for one in marked(root):
-            one.kill()
 
 
-def answers(url: str) -> bool:
-    with contextlib.suppress(httpx.TransportError):
-        return httpx.get(url, trust_env=False, timeout=5).is_success
-    return False
-
-
-def sign_in(site: Site, name: str) -> httpx.Client:
-    client = httpx.Client(base_url=site.url, trust_env=False, timeout=120, follow_redirects=True)
-    client.get("/hub/login")
-    form = {"username": name, "password": PASSWORD}
-    form["_xsrf"] = client.cookies.get("_xsrf", path="/hub/")
-    if client.post("/hub/login", data=form, follow_redirects=False).status_code != 302:
+def enter(site: Site, name: str) -> httpx.Client:
+    client = visitor(site.url)
+    if sign_in(client, name) != httpx.codes.FOUND:
         sys.exit(f"{name} cannot sign in")
     client.get("/services/goodman/api/docs/").raise_for_status()
     return client
@@ -252,10 +205,12 @@ def main() -> int:
         root.mkdir()
         write_night(night, "demo", seed=5)
         frames = sorted((night / "RAW").iterdir())
-        with hub(root, people) as site:
+        fill(root, people)
+        with hub(root) as url:
+            site = Site(root, url)
             before = megabytes(site.processes(SERVICE))
             start = time.monotonic()
-            clients = [sign_in(site, name) for name in people]
+            clients = [enter(site, name) for name in people]
             print(f"{len(people)} people signed in in {time.monotonic() - start:.1f} s")
             for name, client in zip(people[: arguments.servers], clients, strict=False):
                 client.get("/hub/spawn")

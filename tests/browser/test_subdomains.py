@@ -4,32 +4,17 @@ Mallory's server runs what mallory likes: here it answers anybody with a page of
 signed in, opens it.
 """
 
-import os
-import shutil
-import signal
-import socket
 import sqlite3
-import subprocess
-import sys
-import tempfile
-import time
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import closing
 
-import httpx
-import psutil
 import pytest
 
-from goodman_live.hub.accounts.database import make_engine, session_factory
 from goodman_live.hub.accounts.proposals import create_proposal, member_soar_ids
 from goodman_live.hub.accounts.users import authenticate, create_user, find_user
-from goodman_live.hub.demo.processes import MARK, marked
-from goodman_live.server_extension.catalogue.migrate import migrate
+from tests.browser.site import GOOD, running, signed_in
 
 pytestmark = pytest.mark.browser
 
-GOOD = "a-long-w0rd-for-tests!"
 DOMAIN = "goodman.localhost"
 SOAR_ID = "SOAR2026B-020"
 
@@ -140,126 +125,23 @@ async function attack() {
 </script>"""
 
 
-@dataclass
-class Site:
-    """A Hub whose users' servers have subdomains."""
-
-    root: Path
-    port: int
-    proposal: int
-
-    @property
-    def hub(self):
-        return f"http://{DOMAIN}:{self.port}"
-
-    def server(self, name):
-        return f"http://{name}.{DOMAIN}:{self.port}/user/{name}/"
-
-    @property
-    def log(self):
-        return (self.root / "hub.log").read_text(errors="replace")
-
-    def sessions(self):
-        return session_factory(make_engine(f"sqlite:///{self.root}/goodman.sqlite"))
-
-    def ask(self, path, host=DOMAIN):
-        headers = {"Host": f"{host}:{self.port}"}
-        url = f"http://127.0.0.1:{self.port}{path}"
-        return httpx.get(url, headers=headers, trust_env=False, timeout=10)
-
-
-def free_ports(count):
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    numbers = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return numbers
+def fill(site, session):
+    """Make mallory, whose server sends what she likes, and her victim with a proposal."""
+    for name in ("mallory", "victim"):
+        create_user(session, username=name, email=f"{name}@example.org", password=GOOD)
+    pi = find_user(session, "victim")
+    proposal = create_proposal(session, soar_id=SOAR_ID, pi=pi, title="A quiet title").id
+    home = site.root / "home" / "mallory"
+    (home / ".jupyter").mkdir(parents=True)
+    (home / ".jupyter" / "jupyter_config.py").write_text(TAKEN_OVER)
+    words = {"hub": site.hub, "victim": site.server("victim"), "domain": DOMAIN}
+    (home / "evil.html").write_text(EVIL % {**words, "proposal": proposal})
 
 
 @pytest.fixture(scope="module")
 def site(project):
-    root = Path(tempfile.mkdtemp(prefix="goodman-names-"))
-    url = f"sqlite:///{root}/goodman.sqlite"
-    migrate(url)
-    engine = make_engine(url)
-    with session_factory(engine)() as session:
-        for name in ("mallory", "victim"):
-            create_user(session, username=name, email=f"{name}@example.org", password=GOOD)
-        pi = find_user(session, "victim")
-        proposal = create_proposal(session, soar_id=SOAR_ID, pi=pi, title="A quiet title").id
-    engine.dispose()
-    keys = ("HUB", "HUB_INTERNAL", "PROXY_API", "SERVICE")
-    ports = dict(zip(keys, free_ports(4), strict=True))
-    made = Site(root, ports["HUB"], proposal)
-    home = root / "home" / "mallory"
-    (home / ".jupyter").mkdir(parents=True)
-    (home / ".jupyter" / "jupyter_config.py").write_text(TAKEN_OVER)
-    words = {"hub": made.hub, "victim": made.server("victim"), "domain": DOMAIN}
-    (home / "evil.html").write_text(EVIL % {**words, "proposal": proposal})
-    env = {key: os.environ[key] for key in ("PATH", "HOME")} | {
-        "GOODMAN_DATA": str(root),
-        "GOODMAN_ONE_OS_USER": "1",
-        "GOODMAN_SUBDOMAIN_HOST": made.hub,
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        MARK: str(root),
-        **{f"GOODMAN_{key}_PORT": str(port) for key, port in ports.items()},
-    }
-    command = [sys.executable, "-m", "jupyterhub", "-f", str(project / "jupyterhub_config.py")]
-    command += [f"--JupyterHub.db_url=sqlite:///{root}/hub.sqlite"]
-    command += [f"--JupyterHub.cookie_secret_file={root}/cookie_secret"]
-    command += [f"--ConfigurableHTTPProxy.pid_file={root}/proxy.pid"]
-    with (root / "hub.log").open("ab") as sink:
-        hub = subprocess.Popen(command, env=env, cwd=root, stdout=sink, stderr=sink)
-    try:
-        for path in ("/hub/health", "/services/goodman/api/"):
-            wait_for(made, hub, path)
+    with running(project, fill, DOMAIN) as made:
         yield made
-    finally:
-        hub.send_signal(signal.SIGTERM)
-        try:
-            hub.wait(60)
-        except subprocess.TimeoutExpired:
-            hub.kill()
-            hub.wait()
-        left = marked(root)
-        for process in left:
-            process.kill()
-        psutil.wait_procs(left, timeout=30)
-        shutil.rmtree(root)
-
-
-def wait_for(site, hub, path):
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline:
-        assert hub.poll() is None, site.log[-4000:]
-        try:
-            if site.ask(path).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass  # not listening yet
-        time.sleep(0.3)
-    pytest.fail(f"{path} does not answer\n{site.log[-4000:]}")
-
-
-@contextmanager
-def signed_in(browser, site, name, notebook="home"):
-    """Open one of somebody's pages in a browser of their own."""
-    context = browser.new_context()
-    page = context.new_page()
-    page.set_default_timeout(120_000)
-    where = f"{site.server(name)}voila/render/pages/{notebook}.ipynb"
-    try:
-        page.goto(where)
-        page.get_by_label("User name or e-mail").fill(name)
-        page.get_by_label("Password").fill(GOOD)
-        page.keyboard.press("Enter")
-        page.wait_for_url(f"{where}*", timeout=300_000, wait_until="commit")
-        yield page
-    finally:
-        context.close()
 
 
 @pytest.fixture(scope="module")
