@@ -200,6 +200,5 @@ def test_a_dask_cluster_with_our_own_authority(examples, tmp_path, free_port):
         assert said.level is Level.ERROR
     finally:
         for process in started:
-            process.terminate()
-        for process in started:
-            process.wait(30)
+            process.kill()  # a worker that is asked to leave looks for its scheduler first
+            process.wait()
