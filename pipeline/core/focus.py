@@ -41,6 +41,9 @@ _HUBER = 1.5
 _CURVED = 3.0
 """Sigma by which the widths must bend upwards before a sharpest setting is named."""
 
+_INSIDE = 2.0
+"""Errors by which the sharpest setting must be inside the run: then widths rise on both sides."""
+
 
 @dataclass(frozen=True, slots=True)
 class Width:
@@ -202,7 +205,7 @@ def best_focus(
     best = centre + scale * place
     error = scale * float(np.sqrt(slope @ covariance @ slope))
     low, high = z[used].min(), z[used].max()
-    if not low < best < high:
+    if not low + _INSIDE * error < best < high - _INSIDE * error:
         return _no_minimum(z, width, used, curve, centre)
     lowest = float(terms @ [1, place, place**2])
     fwhm = float(np.sqrt(lowest)) if lowest > 0 else float(width[used].min())
