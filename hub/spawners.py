@@ -23,6 +23,8 @@ from goodman_live.pipeline.core.errors import GoodmanError
 
 ACCOUNT_PREFIX = "goodman-"
 """Begins the name of every system account that this module makes."""
+SERVER_LOG = "server.log"
+"""What a user's server says since its last start, in the user's folder."""
 FORGOTTEN = ("GOODMAN_DATA", "GOODMAN_DATABASE", "GOODMAN_DASK", "CONFIGPROXY_AUTH_TOKEN")
 """Variables of the Hub that no user's server may inherit."""
 
@@ -49,6 +51,25 @@ def limit(memory_bytes: int, processes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     if processes:
         resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+
+
+def speak_elsewhere() -> None:
+    """Give this process, in its user's folder, a log of its own; called between fork and exec.
+
+    What it inherits is the Hub's: a descriptor with which the log can be emptied, or lines written
+    that look like the Hub's.
+    """
+    options = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        log = os.open(SERVER_LOG, options, 0o600)
+    except OSError:  # the user put something else there
+        log = os.open(os.devnull, os.O_WRONLY)
+    for inherited in (1, 2):
+        os.dup2(log, inherited)
+    os.close(log)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
 
 
 class _Discreet(LoggingConfigurable):
@@ -103,6 +124,7 @@ class SystemUserSpawner(_Discreet, InTurn):
             limit(memory, processes)
             os.umask(0o077)
             become()
+            speak_elsewhere()
 
         return prepare
 

@@ -10,9 +10,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from goodman_live.hub.spawners import SystemUserSpawner, ensure_account
+from goodman_live.hub.spawners import SERVER_LOG, SystemUserSpawner, ensure_account
 
 SAY = "import os, resource as r; print(os.getuid(), os.umask(0), os.getcwd(), *r.getrlimit(r.{}))"
+
+ERASE = "import os; [os.ftruncate(fd, 0) for fd in (1, 2)]"
+"""What a user's code could do to a log whose descriptor it has."""
 
 
 @pytest.mark.skipif(
@@ -39,9 +42,23 @@ def test_a_server_becomes_its_users_account_within_limits():
                 preexec_fn=spawner.make_preexec_fn(name),
                 capture_output=True, text=True, check=True,
             )  # fmt: skip
-            told = ran.stdout.split()
+            assert ran.stdout == "", "nothing of the Hub's is inherited"
+            told = (homes / name / SERVER_LOG).read_text().split()
             assert told == [str(uid), str(0o077), str(homes / name), str(limit), str(limit)]
         assert uid != 0
+        log = homes / name / SERVER_LOG
+        assert log.stat().st_mode & 0o777 == 0o600
+        log.unlink()
+        log.symlink_to("/etc/passwd")  # or a folder, or a pipe: then nothing is kept
+        for command in (ERASE, "print('lost')"):
+            with (homes / "hub.log").open("a+") as hub:
+                hub.write("of the Hub\n")
+                hub.flush()
+                subprocess.run(
+                    [system, "-c", command], preexec_fn=spawner.make_preexec_fn(name),
+                    stdout=hub, stderr=hub, check=False,
+                )  # fmt: skip
+        assert (homes / "hub.log").read_text() == "of the Hub\n" * 2
     finally:
         subprocess.run(["userdel", f"goodman-{name}"], check=True, capture_output=True)
         shutil.rmtree(homes)
