@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import shutil
+import tempfile
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -84,6 +86,7 @@ class Cluster:
     def __init__(self, profile: DaskProfile) -> None:
         self.profile = profile
         self._local: LocalCluster | None = None
+        self._scratch = ""
         self._gateway: Any = None
         self._client: Client | None = None
         self._security: Security | None = None
@@ -159,6 +162,9 @@ class Cluster:
         if self._local is not None:
             local, self._local = self._local, None
             await local.close(timeout=20)
+        if self._scratch:
+            scratch, self._scratch = self._scratch, ""
+            await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
         if self._gateway is not None:
             gateway, self._gateway = self._gateway, None
             await gateway.close()
@@ -174,20 +180,24 @@ class Cluster:
 
     async def _start_local(self) -> None:
         security = self._security = await asyncio.to_thread(Security.temporary)
-        self._local = await LocalCluster(
-            n_workers=self.profile.workers,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=self.profile.memory_limit,
-            host="127.0.0.1",
-            dashboard_address=None,
-            worker_dashboard_address=None,
-            # A server of the scheduler's HTTP routes starts in any case: on a free port, with
-            # no routes at all (`SETTINGS`).
-            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-            security=security,
-            asynchronous=True,
-        )
+        # Dask's processes work in a folder that they put on their own search path of modules. Its
+        # usual one, of a name known to all in /tmp, another account could have made before us.
+        self._scratch = tempfile.mkdtemp(prefix="goodman-dask-")
+        with dask.config.set({"temporary-directory": self._scratch}):
+            self._local = await LocalCluster(
+                n_workers=self.profile.workers,
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=self.profile.memory_limit,
+                host="127.0.0.1",
+                dashboard_address=None,
+                worker_dashboard_address=None,
+                # A server of the scheduler's HTTP routes starts in any case: on a free port, with
+                # no routes at all (`SETTINGS`).
+                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+                security=security,
+                asynchronous=True,
+            )
         self._client = await Client(self._local, security=security, asynchronous=True)
         await self.client.wait_for_workers(1, timeout=120)
 
