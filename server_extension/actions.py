@@ -21,6 +21,7 @@ from goodman_live.server_extension.engine.blocks import (
     FLUX,
     FLUX_STACK,
     FOCUS,
+    FRAME_STACK,
     REDUCE,
     STACK,
     WAVELENGTH,
@@ -225,7 +226,7 @@ class StackHandler(BlockHandler):
 
     @operation(
         id="api_files_spectrum_stack_create",
-        summary="Combine a spectrum with the exposures of its target before it",
+        summary="Combine a spectrum or frame with the exposures of its target before it",
         tag="blocks",
         query=WaitQuery,
         body=BlockRun,
@@ -233,8 +234,8 @@ class StackHandler(BlockHandler):
         status=202,
         also=(201,),
         errors=(404, 409, 422),
-        description="Exposures of one night and set-up. A flux-calibrated file stacks fluxes, any "
-        "other of the family spectra with wavelengths.",
+        description="Exposures of one night and set-up. A flux-calibrated file stacks fluxes, a "
+        "reduced one frames in two dimensions, any other of the family spectra with wavelengths.",
     )
     async def post(self, query: WaitQuery, body: BlockRun) -> None:
         """Combine repeated exposures."""
@@ -243,8 +244,9 @@ class StackHandler(BlockHandler):
 
 
 def stack_block(session: Session, viewer: Viewer, choice: FileChoice) -> Block:
-    """Return the block that stacks spectra of the kind of a file."""
-    return FLUX_STACK if chosen(session, viewer, choice).data_type == FLUX.makes else STACK
+    """Return the block that stacks what is of the kind of a file."""
+    kinds = {FLUX.makes: FLUX_STACK, REDUCE.makes: FRAME_STACK}
+    return kinds.get(chosen(session, viewer, choice).data_type, STACK)
 
 
 def master_block(session: Session, viewer: Viewer, choice: FileChoice) -> Block:

@@ -72,12 +72,13 @@ STACK = Block("stack", f"{_PACKAGE}.stack", "stack", 4, 4, "exposures")
 FLUX_STACK = Block("stack_flux", f"{_PACKAGE}.stack", "stack", 5, 5, "exposures")
 STACKS = (STACK, FLUX_STACK)
 """Blocks that combine spectra of several exposures."""
+FRAME_STACK = Block("stack_frames", f"{_PACKAGE}.coadd", "stack_frames", 2, 2, "exposures")
 
 BLOCKS = {
     block.name: block
     for block in (
         *(BIAS, FLAT, REDUCE, EXTRACT, WAVELENGTH, SENSITIVITY, FLUX, ASTROMETRY),
-        *(FOCUS, ACQUISITION),
+        *(FOCUS, ACQUISITION, FRAME_STACK),
         *STACKS,
     )
 }
@@ -97,6 +98,7 @@ SHAPING: dict[str, frozenset[str]] = {
     ASTROMETRY.name: frozenset(),
     FOCUS.name: frozenset(),
     ACQUISITION.name: frozenset(),
+    FRAME_STACK.name: frozenset(),
     STACK.name: frozenset({"signal_to_noise_goal"}),
     FLUX_STACK.name: frozenset({"signal_to_noise_goal"}),
 }
@@ -108,11 +110,12 @@ STACK_ROLE = "stack"
 ROLES = {
     STACK.name: STACK_ROLE,
     FLUX_STACK.name: STACK_ROLE,
+    FRAME_STACK.name: STACK_ROLE,
     FOCUS.name: "focus",
     ACQUISITION.name: "acquisition",
 }
 """Role of the main product of blocks whose products stand beside those of the other steps."""
-GROWING = frozenset({STACK.name, FLUX_STACK.name, FOCUS.name})
+GROWING = frozenset({STACK.name, FLUX_STACK.name, FRAME_STACK.name, FOCUS.name})
 """Blocks of whose products there is one for a sequence of frames, and it grows."""
 
 MASTERS = frozenset({BIAS.name, FLAT.name})

@@ -22,6 +22,7 @@ from goodman_live.server_extension.engine.blocks import (
     EXTRACT,
     FLUX,
     FOCUS,
+    FRAME_STACK,
     MASTERS,
     REDUCE,
     STACKS,
@@ -134,7 +135,7 @@ def _draft(
         return drafts.draft_master(session, frame, overrides)
     if block is EXTRACT:
         return drafts.draft_extract(session, frame, overrides, apertures)
-    if block in STACKS:
+    if block in {*STACKS, FRAME_STACK}:
         return stacks.draft_stack(session, block, frame, overrides)
     draft = {
         REDUCE: drafts.draft_reduce,

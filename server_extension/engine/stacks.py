@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MOST = 50
 """Exposures in a stack at most, the newest: hundreds of short ones would be read each time."""
 
+MOST_PIXELS = 20_000_000
+"""Pixels of all exposures of a stack in two dimensions at most, the newest exposures."""
+
 
 def draft_stacks(session: Session, raw: Frame) -> list[Draft]:
     """Return the stacks that end with the exposure `raw`.
@@ -49,6 +52,21 @@ def draft_stacks(session: Session, raw: Frame) -> list[Draft]:
             if len(same) > 1:
                 drafts.append(_draft(session, block, raw, same))
     return drafts
+
+
+def draft_image_stack(session: Session, raw: Frame) -> Draft | None:
+    """Return the stack in two dimensions that ends with the image `raw`.
+
+    Returns
+    -------
+    Draft or None
+        None unless `raw` is the newest of several exposures that are reduced.
+    """
+    done = _calibrated(session, sequence_of(session, raw), blocks.FRAME_STACK.takes)
+    if len(done) < 2 or next(reversed(done)) != raw.id:
+        return None
+    newest = next(iter(done[raw.id].values()))
+    return _draft(session, blocks.FRAME_STACK, raw, _same_target(session, done, newest))
 
 
 def draft_stack(
@@ -88,8 +106,9 @@ def sequence_of(session: Session, raw: Frame) -> list[Frame]:
 
 
 def grown_by(session: Session, made: Frame) -> list[int]:
-    """Return the newest exposure of the sequence that a new spectrum belongs to."""
-    if made.data_type not in {block.takes for block in blocks.STACKS} or made.role:
+    """Return the newest exposure of the sequence that a new spectrum or image belongs to."""
+    kinds = {block.takes for block in (*blocks.STACKS, blocks.FRAME_STACK)}
+    if made.data_type not in kinds or made.role:
         return []
     raw = original_of(session, made)
     sequence = sequence_of(session, raw)
@@ -160,7 +179,12 @@ def _draft(
     oldest_first: Sequence[Frame],
     overrides: Mapping[str, Any] | None = None,
 ) -> Draft:
-    first, newest = oldest_first[0], oldest_first[-1]
+    group = _name(block, oldest_first[0])  # one running stack: who began the sequence names it
+    if block is blocks.FRAME_STACK:
+        # All their pixels are in memory at once.
+        size = max(1, *(one.nx * one.ny for one in oldest_first))
+        oldest_first = oldest_first[-max(2, MOST_PIXELS // size) :]
+    newest = oldest_first[-1]
     return Draft(
         block=block,
         frame=newest,
@@ -169,6 +193,5 @@ def _draft(
         overrides=dict(overrides or {}),
         provisional=any(one.provisional for one in oldest_first),
         grade=max((one.grade for one in oldest_first if one.grade), default=GRADES[0]),
-        # One running stack: who began the sequence names it.
-        group=_name(block, first),
+        group=group,
     )

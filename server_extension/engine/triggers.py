@@ -50,10 +50,15 @@ from goodman_live.server_extension.engine.pointing import (
     draft_focus,
     draft_pointing,
     helped_by,
+    is_acquisition,
 )
 from goodman_live.server_extension.engine.priority import newest_night, priority_of
 from goodman_live.server_extension.engine.remembered import remembered
-from goodman_live.server_extension.engine.stacks import draft_stacks, grown_by
+from goodman_live.server_extension.engine.stacks import (
+    draft_image_stack,
+    draft_stacks,
+    grown_by,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,11 +153,16 @@ def _plan_focus(session: Session, raw: Frame, root: Path) -> Outcome:
 def _plan_field(session: Session, raw: Frame, root: Path, reduction: Draft) -> Outcome:
     """Queue slit and coordinates of an image; without either it is done all the same."""
     done = _done(reduction)
-    said = [done.waits_for]
+    said, busy = [done.waits_for], False
     for draft in (draft_pointing(session, raw, reduction), draft_field(session, raw, reduction)):
         outcome = _ensure(session, draft, raw, root) if draft is not None else None
         if outcome is not None and outcome.state == "failed":
             said.append(outcome.waits_for)
+        busy = busy or (outcome is not None and outcome.state == "working")
+    if raw.kind == Kind.IMAGE and not busy and not is_acquisition(raw):
+        stack = draft_image_stack(session, raw)
+        if stack is not None:
+            _ensure(session, stack, raw, root)
     return Outcome("done", " ".join(text for text in said if text), done.provisional)
 
 
@@ -341,6 +351,8 @@ def touched_by(session: Session, made: Frame) -> list[int]:
         kinds = ["flat", *REDUCED] if made.kind == Kind.BIAS else ["spectrum", "image"]
     elif made.data_type == 2 and made.kind == Kind.ARC:
         kinds = ["spectrum"]
+    elif made.data_type == 2 and made.kind == Kind.IMAGE:
+        return grown_by(session, made)
     else:
         return []
     unsettled = or_(

@@ -30,10 +30,11 @@ BLOCKS = {
     "build_sensitivity": ("calibrate_flux", "spectra"),
     "solve_astrometry": ("solve_astrometry", "reduced"),
     "measure_focus": ("measure_focus", "raws"),
+    "stack_frames": ("coadd", "exposures"),
     "measure_acquisition": ("measure_acquisition", "reduced"),
 }
 """Block to its module in ``pipeline.blocks`` and the role of its first argument."""
-MANY = frozenset({"raws", "arcs", "spectra"})
+MANY = frozenset({"raws", "arcs", "spectra", "exposures"})
 """Roles that are sequences."""
 KEYWORDS = {
     "build_master_flat": ("bias",),

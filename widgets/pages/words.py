@@ -54,6 +54,7 @@ _BLOCKS = {
     "acquisition": "Measure acquisition",
     "stack": "Stack exposures",
     "stack_flux": "Stack exposures",
+    "stack_frames": "Stack exposures",
     "master_bias": "Master bias",
     "master_flat": "Master flat",
     "build_master_bias": "Master bias",
@@ -214,6 +215,10 @@ def quality(file: File) -> dict[str, Any] | None:
         value, tone = _focus_words(numbers)
     elif "slit_column" in numbers:
         value, tone = _offset_words(numbers)
+    elif "noise_gain" in numbers:
+        value = (
+            f"{numbers['exptime_total_s']:g} s in all, noise 1/{numbers['noise_gain'] or 1:.2f}"
+        )
     elif "cosmic_rays" in numbers:
         value = f"{numbers['cosmic_rays']} cosmic rays"
     return {"name": "Quality", "value": value, "more": more, "tone": tone}
@@ -308,10 +313,14 @@ def actions(file: File, download: str) -> list[dict[str, Any]]:
 
 
 def _main_action(file: File) -> Iterable[dict[str, Any]]:
+    if file["data_type"] == DataType.REDUCED and file.get("role") == STACK:
+        return
     if file["data_type"] == DataType.RAW and file.get("kind") == "focus":
         yield {"key": "focus", "label": "Measure focus", "main": True, "reason": ""}
     elif file.get("role") not in {FOCUS, ACQUISITION}:
         yield from _block_action(file)
+        if file["data_type"] == DataType.REDUCED and file.get("kind") in {"spectrum", "image"}:
+            yield {"key": "stack", "label": "Stack exposures", "reason": ""}
 
 
 def _block_action(file: File) -> Iterable[dict[str, Any]]:

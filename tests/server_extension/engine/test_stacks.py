@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
+from goodman_live.pipeline.simulate import frames
+from goodman_live.pipeline.simulate.headers import Log
 from goodman_live.pipeline.simulate.instrument import Region, setup
 from goodman_live.pipeline.simulate.law import random_law
 from goodman_live.pipeline.simulate.night import write_night
@@ -85,3 +87,37 @@ async def test_in_whatever_order_they_come_the_stack_is_the_same(tmp_path, shots
         (three,) = stacks(night)
         assert three.original_name == two.original_name == science[2].name
         assert len(members(night, three)) == 3
+
+
+async def test_images_of_a_field_are_stacked_as_they_come(tmp_path):
+    here = setup("Red", None, filter1="r-SDSS", region=Region("Imaging 2x2", 520, 500, 300, 260))
+    rng = np.random.default_rng(8)
+    stars = np.column_stack(
+        [rng.uniform(20, 280, 40), rng.uniform(20, 240, 40), 10 ** rng.uniform(1.5, 3, 40)]
+    )
+    moves = [(0, 0), (5, -3), (-4, 7)]
+    paths = []
+    for number, (dx, dy) in enumerate(moves):
+        log = Log(
+            object_name="Field", number=number,
+            start=datetime(2026, 8, 16, 1, 10 * number, tzinfo=UTC),
+        )  # fmt: skip
+        placed = stars + np.array([dx, dy, 0])
+        shot = frames.image(here, seed=number, exptime_s=60.0, placed=placed, log=log)
+        paths.append(tmp_path / f"{number:04d}_Field.fits")
+        shot.write(paths[-1])
+    async with begun(f"sqlite:///{tmp_path}/goodman.sqlite", tmp_path) as night:
+        night.place(paths[:1])
+        await night.rest()
+        assert stacks(night) == []
+        night.place(paths[1:])
+        await night.rest()
+        (stack,) = stacks(night)
+        assert stack.data_type == 2
+        assert stack.quality["exposures"] == 3
+        assert stack.quality["largest_shift_px"] == 10
+        assert stack.quality["exptime_total_s"] == 180
+        assert stack.quality["noise_gain"] == pytest.approx(3**0.5, rel=0.05)
+        assert stack.original_name == paths[-1].name
+        # Each exposure keeps its own reduced frame.
+        assert len(night.products(2, "image")) == 3

@@ -1,0 +1,232 @@
+"""Repeated exposures as one image: shifts measured, weights by noise, outliers left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import fft, ndimage
+
+from goodman_live.pipeline.core.errors import BadFrameError
+from goodman_live.pipeline.core.frame import Flag
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from goodman_live.pipeline.core.frame import Frame
+
+LARGEST_SHIFT_PX = 80
+"""Exposures that lie further apart, in binned pixels, are not put together."""
+_BRIGHT = 15.0
+"""Sigma above the sky from which a pixel tells how much light passed."""
+_LEAST_BRIGHT = 40
+_REJECT = 5.0
+"""Sigma beyond which a pixel is no part of the mean."""
+_UNSTEADY = 0.25
+"""Part of the local contrast by which exposures of other seeing may differ."""
+_CLEAR = 6.0
+"""Times the noise by which the peak of a correlation must stand out."""
+_SMOOTH_PX = 25
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Coadd:
+    """Several exposures as one."""
+
+    frame: Frame
+    """On the pixels and the scale of the first exposure."""
+    shifts: tuple[tuple[int, int], ...]
+    """Columns and rows by which each exposure was moved, whole binned pixels."""
+    scales: tuple[float, ...]
+    """Light of each exposure over that of the first."""
+    weights: tuple[float, ...]
+    """Their sum is one."""
+    rejected: tuple[int, ...]
+    """Pixels of each exposure that were left out as outliers."""
+    measured: bool
+    """False where nothing is bright enough to tell shifts: none were applied."""
+
+
+def coadd(frames: Sequence[Frame], *, spectra: bool) -> Coadd:
+    """Combine exposures of one field or one slit.
+
+    Exposures move by whole pixels, so that the noise of pixels stays independent and its
+    propagation exact. Each is brought to the first one's scale by the light of what is bright,
+    and weighs by the noise of its sky: weights that follow the light of a pixel would bias it.
+
+    Parameters
+    ----------
+    frames : sequence of Frame
+        Reduced, of one window and binning, at least two; the first gives pixels and scale.
+    spectra : bool
+        The sky is that of each column, and is not moved along the dispersion.
+
+    Raises
+    ------
+    BadFrameError
+        If their windows differ, or one lies too far from the first.
+    """
+    first = frames[0]
+    if len(frames) < 2 or any(one.window != first.window for one in frames):
+        raise BadFrameError(
+            "Exposures of one window and binning are put together, at least two.",
+            remedy="Choose exposures of one set-up.",
+        )
+    skies = [_sky(one, spectra=spectra) for one in frames]
+    above = [
+        np.where(_good(one), one.data - sky, 0.0).astype(np.float32)
+        for one, sky in zip(frames, skies, strict=True)
+    ]
+    found = [_shift(above[0], one, spectra=spectra) for one in above[1:]]
+    measured = all(one is not None for one in found)
+    shifts = ((0, 0), *(one if measured and one is not None else (0, 0) for one in found))
+    moved = [
+        _moved(one, light, step) for one, light, step in zip(frames, above, shifts, strict=True)
+    ]
+    times = [float(one.header.get("EXPTIME") or 0.0) for one in frames]
+    scales = [
+        _scale(moved[0], one, (times[0], time)) for one, time in zip(moved, times, strict=True)
+    ]
+    values = np.stack([light / s for (light, _, _), s in zip(moved, scales, strict=True)])
+    sigmas = np.stack([sigma / s for (_, sigma, _), s in zip(moved, scales, strict=True)])
+    good = np.stack([ok for _, _, ok in moved])
+    noise = np.array([float(np.median(s[g])) for s, g in zip(sigmas, good, strict=True)])
+    weight = (1 / noise**2) / np.sum(1 / noise**2)
+    out = _outliers(values, sigmas, good)
+    data, sigma, flags = _mean(values, sigmas, good & ~out, weight, first)
+    return Coadd(
+        frame=replace(
+            first,
+            data=(data + skies[0]).astype(np.float32),
+            uncertainty=sigma.astype(np.float32),
+            flags=flags,
+        ),
+        shifts=tuple(shifts),
+        scales=tuple(float(s) for s in scales),
+        weights=tuple(float(w) for w in weight),
+        rejected=tuple(int(one.sum()) for one in out),
+        measured=measured,
+    )
+
+
+_Moved = tuple["NDArray[np.float32]", "NDArray[np.float32]", "NDArray[np.bool_]"]
+
+
+def _good(frame: Frame) -> NDArray[np.bool_]:
+    return np.asarray(
+        (frame.flags == 0) & np.isfinite(frame.data) & (frame.uncertainty > 0), dtype=bool
+    )
+
+
+def _sky(frame: Frame, *, spectra: bool) -> NDArray[np.float32]:
+    """Return the sky: of each column of a spectrum, of the whole of an image."""
+    data = np.where(_good(frame), frame.data, np.nan)
+    if not spectra:
+        return np.full((1, 1), np.nanmedian(data), np.float32)
+    empty = ~np.isfinite(data).any(axis=0)
+    data[:, empty] = 0.0
+    return np.asarray(np.nanmedian(data, axis=0, keepdims=True), dtype=np.float32)
+
+
+def _shift(
+    first: NDArray[np.float32], other: NDArray[np.float32], *, spectra: bool
+) -> tuple[int, int] | None:
+    """Return columns and rows by which `other` is to be moved, None where nothing tells."""
+    if spectra:
+        along = [_clipped(one).mean(axis=1, keepdims=True) for one in (first, other)]
+        place = _peak(along[0], along[1])
+    else:
+        place = _peak(_clipped(first), _clipped(other))
+    if place is None:
+        return None
+    if max(abs(place[0]), abs(place[1])) > LARGEST_SHIFT_PX:
+        raise BadFrameError(
+            f"An exposure lies {place[0]:+d} columns and {place[1]:+d} rows from the first.",
+            remedy="Put together exposures of one pointing.",
+        )
+    return place
+
+
+def _clipped(light: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return an image without its slow part, its stars made alike: one must not decide alone."""
+    noise = 1.4826 * float(np.median(np.abs(light[light != 0]))) if np.any(light) else 1.0
+    sharp = light - ndimage.uniform_filter(light, (_SMOOTH_PX, _SMOOTH_PX), mode="nearest")
+    return np.clip(sharp, -3 * noise, 60 * noise).astype(float)
+
+
+def _peak(first: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[int, int] | None:
+    """Return the shift at the peak of the cross-correlation, if it stands out."""
+    shape = tuple(fft.next_fast_len(size + LARGEST_SHIFT_PX, real=True) for size in first.shape)
+    spectrum = fft.rfft2(first - first.mean(), shape) * np.conj(
+        fft.rfft2(other - other.mean(), shape)
+    )
+    votes = fft.irfft2(spectrum, shape)
+    rows, columns = np.unravel_index(int(np.argmax(votes)), votes.shape)
+    noise = 1.4826 * float(np.median(np.abs(votes - np.median(votes))))
+    if votes[rows, columns] < _CLEAR * max(noise, 1e-12):
+        return None
+    dy = int(rows) - shape[0] * (rows > shape[0] // 2)
+    dx = int(columns) - shape[1] * (columns > shape[1] // 2)
+    return int(dx), int(dy)
+
+
+def _moved(frame: Frame, light: NDArray[np.float32], step: tuple[int, int]) -> _Moved:
+    """Return light, uncertainty and goodness on the pixels of the first exposure."""
+    dx, dy = step
+    ny, nx = light.shape
+    to = slice(max(dy, 0), ny + min(dy, 0)), slice(max(dx, 0), nx + min(dx, 0))
+    by = slice(max(-dy, 0), ny + min(-dy, 0)), slice(max(-dx, 0), nx + min(-dx, 0))
+    placed = np.zeros_like(light)
+    sigma = np.ones_like(light)
+    good = np.zeros(light.shape, bool)
+    placed[to], sigma[to], good[to] = light[by], frame.uncertainty[by], _good(frame)[by]
+    return placed, np.where(good, sigma, 1).astype(np.float32), good
+
+
+def _scale(first: _Moved, other: _Moved, exptimes: tuple[float, float]) -> float:
+    """Return how much of the first exposure's light another has.
+
+    From what is bright, else from the exposure times.
+    """
+    light, sigma, good = first
+    # of a mean with the neighbours: pixels chosen by their own noise would be too bright
+    bright = good & other[2] & (ndimage.uniform_filter(light, 3) > _BRIGHT * sigma)
+    if bright.sum() < _LEAST_BRIGHT:
+        return exptimes[1] / exptimes[0] if min(exptimes) > 0 else 1.0
+    ratio = float(np.sum(other[0][bright], dtype=float) / np.sum(light[bright], dtype=float))
+    return ratio if ratio > 0.02 else 1.0
+
+
+def _outliers(
+    values: NDArray[np.float32], sigmas: NDArray[np.float32], good: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return what lies far from the median of a pixel, or from the lowest of two."""
+    masked = np.where(good, values, np.nan)
+    count = good.sum(axis=0)
+    filled = np.where(count > 0, masked, 0.0)
+    middle = (np.nanmin if len(values) == 2 else np.nanmedian)(filled, axis=0)
+    contrast = ndimage.maximum_filter(middle, 3) - ndimage.minimum_filter(middle, 3)
+    spread = np.sqrt(sigmas**2 + np.min(sigmas, axis=0) ** 2)
+    away = np.abs(values - middle) - _UNSTEADY * contrast
+    return np.asarray(good & (count > 1) & (away > _REJECT * spread), dtype=bool)
+
+
+def _mean(
+    values: NDArray[np.float32],
+    sigmas: NDArray[np.float32],
+    kept: NDArray[np.bool_],
+    weight: NDArray[np.float64],
+    first: Frame,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.uint8]]:
+    """Return weighted mean, its uncertainty, and the flags where no exposure is good."""
+    share = kept * weight[:, None, None]
+    total = share.sum(axis=0)
+    whole = np.where(total > 0, total, 1.0)
+    data = (share * values).sum(axis=0) / whole
+    sigma = np.sqrt((share**2 * sigmas.astype(float) ** 2).sum(axis=0)) / whole
+    lost = total == 0
+    flags = np.where(lost, first.flags | np.uint8(Flag.NO_DATA), 0).astype(np.uint8)
+    return np.where(lost, 0.0, data), np.where(lost, first.uncertainty, sigma), flags
