@@ -6,6 +6,10 @@ from enum import StrEnum
 from typing import Any, TypedDict
 
 
+CURVES = frozenset({"sensitivity", "focus"})
+"""Roles of products with one axis, whatever their data type."""
+
+
 class DataType(StrEnum):
     """How far a file has come, in the numbers of the public API."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w
 
 from goodman_live.widgets.client.errors import ClientError, ConnectionLostError, ServiceError
-from goodman_live.widgets.client.records import DataType
+from goodman_live.widgets.client.records import CURVES, DataType
 from goodman_live.widgets.components.colours import STOPS
 from goodman_live.widgets.components.parts import Text
 
@@ -25,8 +25,6 @@ LIMITS = ("zscale", "percentile", "minmax")
 RETRY = 3.0
 """Seconds until what could not be drawn is tried again."""
 _SPECTRA = frozenset({DataType.EXTRACTED, DataType.WAVELENGTH, DataType.FLUX})
-_CURVES = frozenset({"sensitivity", "focus"})
-"""Roles of further products with one axis."""
 
 
 class Viewer:
@@ -121,7 +119,7 @@ class Viewer:
     async def _try_to_draw(self, file: File) -> None:
         # What is on the screen counts, not what was wanted: that may never have been drawn.
         same = self._drawn == file["id"]
-        if file["data_type"] in _SPECTRA or file.get("role") in _CURVES:
+        if file["data_type"] in _SPECTRA or file.get("role") in CURVES:
             await self._show_spectrum(file, keep=same)
         else:
             await self._show_image(file, keep=same)

@@ -18,7 +18,7 @@ from goodman_live.widgets.client.errors import (
     NotSignedInError,
     ServiceError,
 )
-from goodman_live.widgets.client.records import DataType
+from goodman_live.widgets.client.records import CURVES, DataType
 from goodman_live.widgets.components.blocks import Place, Sections
 from goodman_live.widgets.components.parts import Actions, Head, Text
 from goodman_live.widgets.components.plots import Panels
@@ -156,7 +156,7 @@ class AdvancedPage:
             return
         self._file, self._family = file, family
         self._draw_head()
-        spectral = file["data_type"] in SPECTRA
+        spectral = file["data_type"] in SPECTRA or file.get("role") in CURVES
         self.place.query = urlencode({"file": file_id})
         self.actions.actions = self._actions(file)
         try:

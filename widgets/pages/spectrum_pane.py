@@ -82,7 +82,8 @@ class SpectrumPane:
         newest = await self._client.files(**asked)
         found: dict[int, File] = {}
         for one in [*own["results"], *newest["results"]]:
-            if not one.get("role") and one["id"] != file["id"]:
+            kind = one["data_type"] in SPECTRA
+            if kind and not one.get("role") and one["id"] != file["id"]:
                 found.setdefault(one["id"], one)
         if self._shows(file):
             # What was replaced comes last; the order is kept otherwise.
