@@ -5,7 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, TypedDict
 
-
 CURVES = frozenset({"sensitivity", "focus"})
 """Roles of products with one axis, whatever their data type."""
 
