@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _CLEAR = 8.0
 """Sigma at which light through the slit is believed to be a target."""
+_SKY_ROWS = 80.0
+"""Unbinned rows on either side of a target in the slit that tell the sky."""
+_MODEL_PX, _MODEL_SHARE = 0.1, 0.06
+"""Error of a place behind the jaws, pixels and share of it, that no light removes."""
 REACH_ARCSEC = 20.0
 """A target is looked for within this distance of the slit, across it."""
 _MOST_OTHERS = 10
@@ -136,7 +140,7 @@ def _through(frame: Frame, slit: SlitImage, slit_arcsec: float) -> Acquisition:
     weight = np.where(weight > 0.05 * weight.max(), weight, 0)
     row = float((weight * rows[cut]).sum() / weight.sum())
     fwhm = _width_of(rows[cut], away[cut])
-    across, error = _displaced(frame, slit, good, row, fwhm, slit_arcsec, sky / near.sum(axis=1))
+    across, error = _displaced(frame, slit, good, row, fwhm, slit_arcsec)
     said = (
         "The target is seen through the slit: where it would be without it follows from how "
         "unevenly it fills the slit, and from its width along it."
@@ -160,15 +164,21 @@ def _displaced(
     row: float,
     fwhm: float,
     slit_arcsec: float,
-    sky: NDArray[np.float64],
 ) -> tuple[float, float]:
     """Return the place across the slit of what shines through it, and its error, pixels.
 
     The light that passes is a Gaussian cut by the jaws: its centroid moves less than the star.
     """
     window = frame.window
-    rows = np.abs(window.rows_unbinned() - row) <= max(0.6 * fwhm, window.ybin)
-    light = np.where(good[rows], frame.data[rows] - sky[rows, None], 0.0).astype(float)
+    away = np.abs(window.rows_unbinned() - row)
+    rows = away <= max(0.6 * fwhm, window.ybin)
+    # the sky of each column from the rows beside: the jaws leave some pixels half in the light
+    beside = (away > 2.5 * fwhm) & (away < 2.5 * fwhm + _SKY_ROWS)
+    seen_there = np.where(good[beside], frame.data[beside], np.nan)
+    empty = ~np.isfinite(seen_there).any(axis=0)
+    seen_there[:, empty] = 0.0
+    sky = np.nanmedian(seen_there, axis=0)
+    light = np.where(good[rows], frame.data[rows] - sky, 0.0).astype(float)
     noise = np.where(good[rows], frame.uncertainty[rows], 0.0).astype(float)
     middle = slit.at(window.rows_unbinned()[rows])
     away = window.columns_unbinned()[None, :] - middle[:, None]
@@ -185,7 +195,9 @@ def _displaced(
     rate = (cut_centroid(place + step, sigma, half) - cut_centroid(place - step, sigma, half)) / (
         2 * step
     )
-    return place, float(np.hypot(error, slit.error_px) / max(rate, 0.02))
+    error = float(np.hypot(error, slit.error_px) / max(rate, 0.02))
+    # a real star is no Gaussian
+    return place, float(np.hypot(error, _MODEL_PX + _MODEL_SHARE * abs(place)))
 
 
 def cut_centroid(place: float, sigma: float, half: float) -> float:
