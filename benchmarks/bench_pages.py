@@ -16,12 +16,14 @@ import json
 import re
 import shutil
 import signal
+import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,7 +75,8 @@ def show(name: str, values: list[float], unit: str) -> None:
     ordered = sorted(values)
     worst = ordered[min(len(ordered) - 1, round(0.95 * (len(ordered) - 1)))]
     middle = statistics.median(ordered)
-    print(f"{name:<52} p50 {middle:8.2f}  p95 {worst:8.2f} {unit}  (n={len(ordered)})")
+    line = f"{name:<52} p50 {middle:8.2f}  p95 {worst:8.2f} {unit}  (n={len(ordered)})"
+    print(line, flush=True)
 
 
 def enter(page: Page, url: str, name: str, password: str) -> float:
@@ -110,10 +113,34 @@ def open_pages(browser: Browser, url: str, password: str, repeat: int) -> None:
     show("page to useful page, server running", warm, "s")
 
 
+WATCH = """() => {
+  window.drawn = { files: new Map(), last: Date.now() };
+  new MutationObserver(() => {
+    const file = document.querySelector(".gl-tabs [aria-selected=true]")?.dataset.file;
+    if (!file || window.drawn.files.has(file)) return;
+    window.drawn.files.set(file, Date.now());
+    window.drawn.last = Date.now();
+  }).observe(document.querySelector(".gl-figure"), {
+    subtree: true, childList: true, attributes: true, attributeFilter: ["d", "href", "xlink:href"],
+  }); }"""
+"""Notes when the figure is first drawn anew for each file."""
+
+
+def told_at(data: Path) -> dict[int, float]:
+    """Return when the service told of each product, seconds since the epoch."""
+    with closing(sqlite3.connect(f"file:{data}/goodman.sqlite?mode=ro", uri=True)) as database:
+        rows = database.execute("SELECT frame_id, at FROM events WHERE kind = 'product.made'")
+        return {
+            int(frame): datetime.fromisoformat(f"{at}+00:00").timestamp()
+            for frame, at in rows
+            if frame
+        }
+
+
 def arrivals(page: Page, data: Path, repeat: int) -> None:
     """Measure a frame that lands in the watch folder until its row is on the open page."""
     source = max((data / "night" / "RAW").glob("*SN2026abc*.fits"))
-    rows = []
+    rows, pixels = [], []
     for number in range(repeat):
         stem = f"{int(time.time()) % 10**6:06d}{number}"
         # One byte of its pixels differs: the same frame twice is one row.
@@ -125,7 +152,20 @@ def arrivals(page: Page, data: Path, repeat: int) -> None:
         begin = time.monotonic()
         page.locator(".gl-row", has_text=stem).first.wait_for(timeout=PATIENCE_MS)
         rows.append(time.monotonic() - begin)
+        # A product of the frame that is open: from the service's event to what is drawn.
+        arrived = page.locator(".gl-row", has_text=stem).first.get_attribute("data-file")
+        page.locator(f".gl-row[data-file='{arrived}']").click()
+        page.locator(f".gl-comments[data-root='{arrived}']").wait_for(timeout=PATIENCE_MS)
+        page.evaluate(WATCH)
+        page.wait_for_function(
+            "Date.now() - window.drawn.last > 8000 && window.drawn.files.size > 1",
+            timeout=PATIENCE_MS,
+        )
+        told = told_at(data)
+        drawn = page.evaluate("[...window.drawn.files]")
+        pixels += [at / 1e3 - told[int(file)] for file, at in drawn if int(file) in told]
     show("file whole in the watch folder to its row", rows, "s")
+    show("a product's event to its pixels, page open", pixels, "s")
 
 
 def moves(page: Page, repeat: int) -> None:
@@ -163,10 +203,22 @@ def moves(page: Page, repeat: int) -> None:
     show("received on the socket per frame", sizes, "MB")
 
 
+def choose_target(page: Page, step: str) -> str:
+    """Open a step of the target's newest frame; return the number of the file."""
+    row = page.locator(".gl-row", has_text="SN2026abc").first
+    row.wait_for(timeout=PATIENCE_MS)
+    number = row.get_attribute("data-file")
+    page.locator(f".gl-row[data-file='{number}']").click()
+    # Its own tabs, not those of the frame that was open.
+    page.locator(f".gl-comments[data-root='{number}']").wait_for(timeout=PATIENCE_MS)
+    page.get_by_role("tab", name=step, exact=True).click(timeout=PATIENCE_MS)
+    chosen = page.locator(".gl-tabs [aria-selected=true]", has_text=step)
+    return str(chosen.get_attribute("data-file", timeout=PATIENCE_MS))
+
+
 def redraws(page: Page, repeat: int) -> None:
     """Measure the last wheel step over an image until the part in view is drawn at its scale."""
-    page.locator(".gl-row", has_text="SN2026abc").first.click()
-    page.get_by_role("tab", name="Raw").click()
+    choose_target(page, "Raw")
     page.locator(".gl-colourbar:visible .gl-marks span").first.wait_for(timeout=PATIENCE_MS)
     page.wait_for_timeout(1500)
     shown = (
@@ -198,10 +250,7 @@ def advanced(page: Page, url: str, repeat: int) -> None:
     took = []
     for _ in range(repeat):
         page.goto(url + "/user/observer/voila/render/pages/data.ipynb")
-        page.locator(".gl-row", has_text="SN2026abc").first.click(timeout=PATIENCE_MS)
-        page.get_by_role("tab", name="Reduced").click(timeout=PATIENCE_MS)
-        page.locator("[data-action=extract]").wait_for(timeout=PATIENCE_MS)
-        number = page.locator(".gl-tabs [aria-selected=true]").get_attribute("data-file")
+        number = choose_target(page, "Reduced")
         page.wait_for_timeout(4000)  # a kernel waits again
         begin = time.monotonic()
         page.goto(f"{url}/user/observer/voila/render/pages/advanced.ipynb?file={number}")
@@ -225,7 +274,7 @@ def memory(page: Page, repeat: int) -> None:
     before = {process.pid for process in kernels()}
     page.reload()
     page.locator(".bqplot:visible").first.wait_for(timeout=PATIENCE_MS)
-    page.wait_for_timeout(2000)
+    page.wait_for_timeout(4000)
     new = [process for process in kernels() if process.pid not in before]
     if not new:
         print("memory of a page's kernel: it runs as another account and cannot be seen")
