@@ -2,9 +2,12 @@
 
 import base64
 
+import numpy as np
 import pytest
+from astropy.wcs import WCS, Sip
 
 from goodman_live.widgets.components.base import script
+from goodman_live.widgets.pages.image_pane import celestial
 
 pytestmark = pytest.mark.browser
 
@@ -186,3 +189,27 @@ def test_a_kept_comment_clears_nothing_that_was_typed_since(draw):
     assert field.input_value() == "of another frame"
     take(page, root=1, file=1)
     assert field.input_value() == ""
+
+
+def test_the_sky_under_the_cursor_is_the_one_that_astropy_tells(page):
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN-SIP", "DEC--TAN-SIP"]
+    wcs.wcs.crval, wcs.wcs.crpix = [359.99, -61.2], [760.0, 755.5]
+    wcs.wcs.cd = 4.2e-5 * np.array([[-0.9, 0.43], [0.43, 0.9]])
+    a, b = np.zeros((3, 3)), np.zeros((3, 3))
+    a[2, 0], a[1, 1], b[0, 2], b[1, 1] = 3e-6, -1e-6, 2e-6, 4e-6
+    wcs.sip = Sip(a, b, None, None, wcs.wcs.crpix)
+    cards = [{"keyword": key, "value": value} for key, value in wcs.to_header(relax=True).items()]
+    module = base64.b64encode((script("sky") + "\nexport { skyOf };").encode()).decode()
+    page.goto("about:blank")
+    for x, y in ((0, 0), (759, 754.5), (1500, 1480), (10.25, 1400)):
+        found = page.evaluate(
+            "async ([code, wcs, x, y]) => (await import('data:text/javascript;base64,' + code))"
+            ".skyOf(wcs, x, y)",
+            [module, celestial(cards), x, y],
+        )
+        expected = [float(one) for one in wcs.all_pix2world(x, y, 0)]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+        # The distortion is not a trifle here: many pixels at the corners.
+        plain = [float(one) for one in wcs.wcs_pix2world(x, y, 0)]
+        assert (x, y) == (759, 754.5) or np.hypot(*(np.subtract(plain, expected))) > 4e-5

@@ -20,7 +20,7 @@ class Plane(Component):
     undo place remove automatic`` (x, y of the middle of the view) and ``choices``.
     """
 
-    _esm = script("pens", "plane")
+    _esm = script("pens", "sky", "plane")
     colours = t.Dict(default_value={name: list(stops) for name, stops in STOPS.items()}).tag(
         sync=True
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import base64
 import math
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +152,11 @@ def wavelengths(spectrum: Mapping[str, Any], window: Mapping[str, int]) -> dict[
 
 
 def celestial(header: Iterable[HeaderCard]) -> dict[str, Any] | None:
-    """Return the gnomonic solution of a header: ``crpix crval cd``; None where there is none."""
+    """Return the gnomonic solution of a header; None where there is none.
+
+    ``crpix crval cd``, and ``a b``: terms [p, q, coefficient] of the distortion by the SIP
+    convention.
+    """
     cards = {card["keyword"]: card.get("value") for card in header}
     if not str(cards.get("CTYPE1", "")).startswith("RA---TAN"):
         return None
@@ -168,6 +173,14 @@ def celestial(header: Iterable[HeaderCard]) -> dict[str, Any] | None:
             "crpix": [float(str(cards[f"CRPIX{i}"])) for i in (1, 2)],
             "crval": [float(str(cards[f"CRVAL{i}"])) for i in (1, 2)],
             "cd": matrix,
+            "a": _distortion(cards, "A"),
+            "b": _distortion(cards, "B"),
         }
     except (KeyError, ValueError):
         return None  # a header that says half of it says nothing
+
+
+def _distortion(cards: Mapping[str, Any], axis: str) -> list[list[float]]:
+    pattern = re.compile(rf"{axis}_(\d)_(\d)")
+    found = ((pattern.fullmatch(name), value) for name, value in cards.items())
+    return [[int(term[1]), int(term[2]), float(str(value))] for term, value in found if term]

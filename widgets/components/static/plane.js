@@ -237,24 +237,15 @@ function render({ model, el }) {
     while (high - low > 1) { const mid = (low + high) >> 1; if ((xs[mid] < at) === rising) low = mid; else high = mid; }
     return ys[low] + ((at - xs[low]) / (xs[high] - xs[low])) * (ys[high] - ys[low]);
   }
-  // Gnomonic projection (FITS Paper II); distortions, a fraction of a pixel, are left out.
   function sky(x, y) {
-    const wcs = frame().wcs;
-    if (!wcs) return "";
-    const rad = Math.PI / 180;
-    const [dx, dy] = [x + 1 - wcs.crpix[0], y + 1 - wcs.crpix[1]];
-    const xi = (wcs.cd[0][0] * dx + wcs.cd[0][1] * dy) * rad;
-    const eta = (wcs.cd[1][0] * dx + wcs.cd[1][1] * dy) * rad;
-    const [ra0, dec0] = wcs.crval.map((one) => one * rad);
-    const low = Math.cos(dec0) - eta * Math.sin(dec0);
-    const ra = ra0 + Math.atan2(xi, low);
-    const dec = Math.atan2(Math.sin(dec0) + eta * Math.cos(dec0), Math.hypot(xi, low));
+    if (!frame().wcs) return "";
+    const [ra, dec] = skyOf(frame().wcs, x, y);
     const parts = (value, places) => {
       const units = Math.round(Math.abs(value) * 3600 * 10 ** places);
       const all = units / 10 ** places;
       return [Math.floor(all / 3600), Math.floor(all / 60) % 60].map((one) => String(one).padStart(2, "0")).join(":") + ":" + (all % 60).toFixed(places).padStart(places ? 3 + places : 2, "0");
     };
-    return `α ${parts((((ra / rad) % 360) + 360) % 360 / 15, 2)}  δ ${dec < 0 ? "−" : "+"}${parts(dec / rad, 1)}`;
+    return `α ${parts(ra / 15, 2)}  δ ${dec < 0 ? "−" : "+"}${parts(dec, 1)}`;
   }
   let last = null;
   function say(at) {
