@@ -100,6 +100,7 @@ def as_dict(solution: ArcSolution, info: FrameInfo, origin: float) -> dict[str, 
         "mode": info.wavmode,
         "lamps": list(axis.lamps),
         "lamps_known": bool(known_lamps(info)),
+        "lamps_unnamed": list(axis.unnamed),
         "binning": axis.binning,
         "medium": "air",
         "quality": quality(axis),
@@ -137,6 +138,8 @@ def _summary(report: dict[str, Any]) -> str:
     lamps = "+".join(report["lamps"])
     if not report["lamps_known"]:
         lamps += " by their lines (the header names none)"
+    elif report["lamps_unnamed"]:
+        lamps += f" (of these {'+'.join(report['lamps_unnamed'])} by the lines alone)"
     span = f"{q['coverage_blue_aa']:.1f} to {q['coverage_red_aa']:.1f} A in air"
     rms = f"{q['rms_px']:.3f} px = {q['rms_aa']:.4f} A = {q['rms_kms']:.1f} km/s"
     worst = f"worst {q['leave_one_out_worst_px']:.3f} px"

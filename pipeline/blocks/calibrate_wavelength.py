@@ -229,6 +229,11 @@ def _notes(
             "All lines are one lamp's: its own displacement, some tenths of a pixel, cannot be "
             "known and is not in the stated uncertainty."
         )
+    if axis.unnamed:
+        notes.append(
+            f"The lines show that {'+'.join(axis.unnamed)} burned too, which the header of the "
+            "arc does not name."
+        )
     if numbers["weak"]:
         notes.append(
             "The lines leave the axis uncertain by "

@@ -10,8 +10,9 @@ import numpy as np
 from goodman_live.pipeline.core.errors import UntrustedSolutionError
 from goodman_live.pipeline.core.grating import predict_for
 from goodman_live.pipeline.core.lamps import from_name
-from goodman_live.pipeline.core.peaks import find_peaks, slit_pixels
+from goodman_live.pipeline.core.peaks import Peaks, find_peaks, slit_pixels
 from goodman_live.pipeline.core.tilt import Tilt, measure_tilt, straighten
+from goodman_live.pipeline.core.unnamed import with_unnamed
 from goodman_live.pipeline.core.wavelength import WavelengthSolution, solve_peaks
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from goodman_live.pipeline.core.frame import Frame
     from goodman_live.pipeline.core.grating import Dispersion
     from goodman_live.pipeline.core.info import FrameInfo
-from goodman_live.pipeline.core.peaks import Peaks
 
 _USUAL_LAMPS = (("HGA", "NE"), ("HGA",), ("NE",), ("AR",), ("CU",), ("FE",))
 """Sets of lamps that observers switch on."""
@@ -115,8 +115,24 @@ def solve_arc(
     names = frozenset(lamps) if lamps is not None else known_lamps(info)
     measured = _measure(frame, info, along)
     if names:
-        return measured.with_axis(measured.solve(prior, names))
+        return measured.with_axis(_solve_named(measured, prior, names))
     return measured.with_axis(_try_lamps(measured, prior, info))
+
+
+def _solve_named(
+    measured: _Measured, prior: Dispersion, names: frozenset[str]
+) -> WavelengthSolution:
+    """Return the solution with the named lamps, and with one that nobody named if it burned."""
+    axis: WavelengthSolution | None
+    try:
+        axis, declined = measured.solve(prior, names), None
+    except UntrustedSolutionError as error:
+        axis, declined = None, error
+    axis = with_unnamed(axis, names, lambda lamps: measured.solve(prior, lamps))
+    if axis is None:
+        assert declined is not None  # noqa: S101 (there is either)
+        raise declined
+    return axis
 
 
 def known_lamps(info: FrameInfo) -> frozenset[str]:

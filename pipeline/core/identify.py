@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +30,9 @@ _SHARPEST = 2.7
 """Full width of the sharpest lines of Goodman, unbinned columns; taken where none is measured."""
 _BINNED = 1.2
 """Width that binning adds to what parts two lines, unbinned columns for each column beyond one."""
+_SHOWN_PX, _SHOWN_LINES, _SHOWN_STRENGTH = 0.25, 5, 0.5
+"""How near, in binned columns, how many of the strong lines of a species must be to lines seen
+for the species to be there, and the rank from which a line is strong."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +46,8 @@ class Identified:
     """Observed lines that the axis rests on, shape (n,)."""
     explained: NDArray[np.bool_]
     """Observed lines that are lines of the lamps, shape (n,)."""
+    named: NDArray[np.bool_]
+    """Those of them that are one line which the lamps may be expected to show, shape (n,)."""
 
 
 def identify(
@@ -84,19 +89,52 @@ def identify(
     departure: Departure | None = None
     pairs: list[tuple[int, int]] = []
     kept: list[tuple[int, int]] = []
-    for _ in range(5):
+    for turn in range(6):
         expected = start if departure is None else _expected(predicted, departure, lines)
         tolerance = _tolerance(seen, departure, predicted, expected)
         before, pairs = pairs, assign(seen.column, expected, lines.chance, tolerance)
         departure, kept = fit_robustly(seen, lines, predicted, pairs, pulls, slide)
-        if pairs == before:
+        if pairs == before or departure is None:
             break
+        if turn == 1:
+            lines = _with_shown(seen, lines, pairs, _expected(predicted, departure, lines), limits)
+            pulls = _pulls(seen, lines, start)
     if departure is None:
         return None
     departure, kept = without_strays(seen, lines, predicted, kept, pulls, slide)
     return _name(
         seen, lines, predicted, dispersion, departure, pairs=pairs, kept=kept, pulls=pulls
     )
+
+
+def _with_shown(
+    seen: Seen,
+    lines: LineList,
+    pairs: list[tuple[int, int]],
+    expected: NDArray[np.float64],
+    limits: tuple[float, float],
+) -> LineList:
+    """Return the lines with those expected that a long exposure shows against expectation.
+
+    Where the strong lines are beyond the converter, faint species stand well above the noise:
+    their lines lie beside the faint ones of others, and pull them.
+    """
+    if seen.flux is None or len(pairs) == 0:
+        return lines
+    chance = lines.chance.copy()
+    i, j = np.array(pairs).T
+    near = np.abs(seen.column[i] - expected[j]) < _SHOWN_PX * max(seen.binning, 1)
+    matched = np.zeros(len(lines), dtype=bool)
+    matched[j[near]] = True
+    inside = (expected > limits[0]) & (expected < limits[1])
+    crowd = 2 * _SHOWN_PX * max(seen.binning, 1) * len(seen.column) / max(np.ptp(limits), 1.0)
+    for species in np.unique(lines.element):
+        own = (lines.element == species) & inside & lines.clean & (chance < UNEXPECTED)
+        strong = own & (lines.strength > _SHOWN_STRENGTH)
+        hits = int(np.sum(matched & strong))
+        if hits >= _SHOWN_LINES and hits > max(0.3 * strong.sum(), 4 * crowd * strong.sum()):
+            chance[own] = 1.0
+    return lines if np.array_equal(chance, lines.chance) else replace(lines, chance=chance)
 
 
 def _expected(
@@ -187,7 +225,9 @@ def _name(
         )
     explained = _near_any(seen, expected[lines.chance >= LIKELY])
     explained[[i for i, _ in pairs]] = True
-    return Identified(dispersion, departure, tuple(records), used, explained)
+    named = np.zeros(count, dtype=bool)
+    named[[i for i, j in pairs if lines.chance[j] >= UNEXPECTED]] = True
+    return Identified(dispersion, departure, tuple(records), used, explained, named)
 
 
 def _near_any(seen: Seen, expected: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -22,6 +22,8 @@ BLUR_PX = 2.2
 _UNUSABLE = (Flag.BAD | Flag.UNEXPOSED | Flag.NO_DATA).value
 _SHAPE_ERROR = 0.01
 """Share of a line's light by which its true shape departs from the fitted one."""
+_CEILING, _CEILING_LINES = 0.985, 3
+"""Share of the highest line that so many lines reach where something clips them."""
 _BRIGHT = 40.0
 """Sigma above which a line is bright enough to fit its own shape."""
 
@@ -117,7 +119,8 @@ def find_peaks(
     if len(centres) == 0:
         return _nothing()
     noise = np.where(usable, noise, np.inf)
-    fits = _fit_all(values, noise, centres, snr, slit_px=slit_px, blur=blur)
+    clipped = _clipped(values, bits, centres)
+    fits = _fit_all(values, noise, centres, snr, clipped, slit_px=slit_px, blur=blur)
     peaks = _gather(fits, snr, centres)
     return _judge(peaks, fits, bits, usable, centres)
 
@@ -216,6 +219,7 @@ def _fit_all(
     noise: NDArray[np.float64],
     centres: NDArray[np.intp],
     snr: NDArray[np.float64],
+    clipped: NDArray[np.bool_],
     *,
     slit_px: float,
     blur: float,
@@ -227,7 +231,7 @@ def _fit_all(
     start = (centres.astype(float), np.full(count, blur), np.full(count, max(slit_px, 0.3)))
     fits = _fit_once(values, noise, start, reach, np.zeros_like(values), free_shape=True)
     for _ in range(2):
-        sigma, box = _shape_course(fits, snr, slit_px, blur)
+        sigma, box = _shape_course(fits, snr, clipped, slit_px, blur)
         reach = int(np.ceil(1.2 * np.max(box + 2.35 * sigma) + 3))
         centre = np.where(np.abs(fits.centre - centres) < width, fits.centre, centres)
         model = _all_light(fits, sigma, box, len(values))
@@ -247,14 +251,36 @@ def _fit_all(
     return fits
 
 
+def _clipped(
+    values: NDArray[np.float64], bits: NDArray[np.uint8], centres: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Return lines that are saturated or end at one height with others: a ceiling, not their own.
+
+    A converter, a well or an amplifier may stop below the level that is flagged.
+    """
+    place = np.clip(centres[:, None] + np.arange(-2, 3), 0, len(values) - 1)
+    saturated = ((bits[place] & Flag.SATURATED.value) != 0).any(axis=1)
+    top = values[place].max(axis=1)
+    if len(top) == 0:
+        return saturated
+    level = top > _CEILING * top.max()
+    return saturated | (level if level.sum() >= _CEILING_LINES else np.zeros_like(saturated))
+
+
 def _shape_course(
-    fits: LineFits, snr: NDArray[np.float64], slit_px: float, blur: float
+    fits: LineFits,
+    snr: NDArray[np.float64],
+    clipped: NDArray[np.bool_],
+    slit_px: float,
+    blur: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return sigma and box at each line from a smooth course through the bright ones."""
     good = (snr > _BRIGHT) & (fits.total > 0) & (fits.chi2 < 30 * np.median(fits.chi2) + 30)
     count, width = len(snr), fits.fwhm
     lonely = good & (_nearest(fits.centre) > 2.5 * np.hypot(max(slit_px, 0.3), 2.35 * blur))
     good = lonely if lonely.sum() >= 3 else good
+    whole = good & ~clipped
+    good = whole if whole.sum() >= 3 else good
     if good.any():
         # a fit that went astray is far narrower or wider than the others
         good &= np.abs(np.log(width / np.median(width[good]))) < 1.1

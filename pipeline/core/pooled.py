@@ -128,6 +128,7 @@ def _refit(
         loo_rms_px=_rms(departure.left_out),
         loo_worst_px=float(np.max(np.abs(departure.left_out))),
         gap=min(solution.gap for solution in solutions),
+        unnamed=tuple(sorted({lamp for solution in solutions for lamp in solution.unnamed})),
     )
 
 

@@ -73,8 +73,14 @@ class WavelengthSolution:
     """The largest of these, unbinned columns."""
     gap: float
     """Log odds of this identification against the next best one."""
+    score: float
+    """Log of how much better it explains the lines than chance does."""
+    strangers: int
+    """Bright lines that are none which the lamps may be expected to show."""
     reasons: tuple[str, ...] = field(default=())
     """Why the solution is not to be trusted; empty if it is."""
+    unnamed: tuple[str, ...] = field(default=())
+    """Those of `lamps` that the header does not name, but the lines show."""
     moved: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
     """Unbinned columns, and how far right of the fitted axis light falls there; None where the
     axis is that of the rows which were fitted."""
@@ -360,6 +366,7 @@ def _state(
     count = int(used.sum())
     rms = _rms(residual)
     reasons = _doubts(seen, found, candidate, gap)
+    bright = seen.brightness() == 2
     return WavelengthSolution(
         dispersion=found.dispersion,
         departure=found.departure,
@@ -373,6 +380,8 @@ def _state(
         loo_rms_px=_rms(left_out),
         loo_worst_px=float(np.max(np.abs(left_out))),
         gap=float(gap),
+        score=float(candidate.score),
+        strangers=int(np.sum(bright & ~found.named)),
         reasons=reasons,
     )
 

@@ -35,9 +35,13 @@ def _make_arc(
     nx=None,
     law=None,
     offsets=None,
+    ceiling_adu=None,
     **options,
 ):
-    """Return frame, header facts and true law of a simulated arc of a narrow window."""
+    """Return frame, header facts and true law of a simulated arc of a narrow window.
+
+    What stands higher than `ceiling_adu` above the background is cut there, unflagged.
+    """
     width = nx or (4142 - x0) // binning
     region = Region("user-defined", x0, 2095 - rows // 2, width, rows // binning)
     config = setup(
@@ -47,6 +51,8 @@ def _make_arc(
     made = arc(config, lamps, seed=seed, law=law, offsets=offsets, **options)
     info = describe(made.header, file_name=f"arc_{mode}.fits", shape=made.data.shape)
     data = made.data.astype(np.float32)
+    if ceiling_adu is not None:
+        data = np.minimum(data, np.median(data) + np.float32(ceiling_adu))
     flags = np.where(data >= clip_adu(info.saturation), Flag.SATURATED.value, 0).astype(np.uint8)
     frame = Frame(data, np.zeros_like(data), flags, made.header, info.window)
     return without_bias(frame, info), info, law

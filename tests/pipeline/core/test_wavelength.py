@@ -8,6 +8,7 @@ from astropy.table import Table
 
 from goodman_live.pipeline.core.arc import solve_arc
 from goodman_live.pipeline.core.errors import GoodmanError, UntrustedSolutionError
+from goodman_live.pipeline.core.frame import Flag
 from goodman_live.pipeline.core.grating import predict
 from goodman_live.pipeline.core.lines import lines_for
 from goodman_live.pipeline.core.wavelength import solve_lines
@@ -366,6 +367,116 @@ def test_the_wrong_lamp_is_not_trusted(make_arc):
     except UntrustedSolutionError:
         return
     assert not found.axis.trusted
+
+
+def assert_true_or_not_trusted(frame, info, law, axis_error, **named):
+    """Solve an arc; assert that what is trusted is right, and return the axis if it is."""
+    try:
+        found = solve_arc(frame, info, **named)
+    except UntrustedSolutionError:
+        return None
+    if not found.axis.trusted:
+        return None
+    error, covered = axis_error(found, law)
+    rms = np.sqrt(np.mean(error[covered] ** 2)) / found.axis.binning
+    stated = np.sqrt(np.mean(found.axis.uncertainty_px(found.column[covered]) ** 2))
+    assert rms <= max(0.06, 2.5 * stated / found.axis.binning), (rms, stated)
+    return found.axis
+
+
+# mode, lamps that burn, lamps that the header names, and the lamp to be found by its lines
+UNNAMED = [
+    ("400_M1", ("HGA", "NE"), ("NE",), "HGA"),
+    ("600_BLUE", ("HGA", "NE"), ("NE",), "HGA"),
+    ("930_M6", ("HGA", "NE"), ("HGA",), "NE"),
+    ("1200_M5", ("CU", "NE"), ("CU",), "NE"),
+]
+
+
+@pytest.mark.parametrize(("mode", "on", "named", "further"), UNNAMED)
+def test_a_lamp_that_the_header_does_not_name_is_noticed(
+    make_arc, axis_error, mode, on, named, further
+):
+    frame, info, law = make_arc(mode, on, seed=12)
+    axis = assert_true_or_not_trusted(frame, info, law, axis_error, lamps=named)
+    assert axis is not None
+    assert axis.unnamed == (further,)
+    assert set(axis.lamps) == {*named, further}
+
+
+@pytest.mark.parametrize(
+    ("mode", "on", "named"),
+    [("930_M1", "FE", "CU"), ("1200_M1", "CU", "HGA"), ("1200_M0", "FE", "CU")],
+)
+def test_lamps_that_share_a_gas_are_not_taken_for_one_another(
+    make_arc, axis_error, mode, on, named
+):
+    frame, info, law = make_arc(mode, (on,), seed=99, slit=3.0)
+    assert_true_or_not_trusted(frame, info, law, axis_error, lamps=(named,))
+
+
+MISNAMED = [
+    (("HGA", "NE"), ("NE",)), (("HGA", "NE"), ("HGA",)), (("CU", "NE"), ("CU",)),
+    (("CU",), ("HGA",)), (("FE",), ("AR",)), (("NE",), ("HGA",)), (("FE",), ("CU",)),
+    (("CU",), ("FE",)), (("AR",), ("HGA",)), (("AR", "NE"), ("NE",)), (("HGA",), ("HGA", "NE")),
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1000])
+def test_whatever_lamps_the_header_names_a_trusted_axis_is_true(make_arc, axis_error, seed):
+    trusted = 0
+    modes = [mode for mode in MODES if mode != "2100_3900A"]
+    for k, mode in enumerate(modes):
+        for n, (on, named) in enumerate(MISNAMED):
+            slit, binning = (1.0, 0.45, 3.0)[(k + n) % 3], (2, 1)[n % 2]
+            frame, info, law = make_arc(mode, on, seed=seed + k, slit=slit, binning=binning)
+            axis = assert_true_or_not_trusted(frame, info, law, axis_error, lamps=named)
+            trusted += axis is not None
+    # where a named lamp burned the arc can be solved: that is most of these
+    assert trusted > 0.4 * len(modes) * len(MISNAMED)
+
+
+CLIPPED = [
+    ("400_M1", ("HGA",), 1.5, 1, 2, 20000.0, 200_000.0),
+    ("400_M1", ("HGA",), 1.5, 2, 1, 40000.0, 2_000_000.0),
+    ("930_M2", ("HGA", "NE"), 3.0, 1, 7, 40000.0, 120_000.0),
+    ("600_BLUE", ("CU",), 1.0, 2, 7, 12000.0, 200_000.0),
+    ("1200_M6", ("HGA", "NE"), 0.45, 2, 3, 40000.0, 600_000.0),
+]
+
+
+@pytest.mark.parametrize(("mode", "lamps", "slit", "binning", "seed", "ceiling", "peak"), CLIPPED)
+def test_lines_clipped_below_saturation_do_not_bend_a_trusted_axis(
+    make_arc, axis_error, mode, lamps, slit, binning, seed, ceiling, peak
+):
+    """Flat tops that no flag tells of, five to fifty times overexposed."""
+    frame, info, law = make_arc(
+        mode, lamps, seed=seed, slit=slit, binning=binning, peak_adu=peak, ceiling_adu=ceiling
+    )
+    assert (frame.flags & Flag.SATURATED.value == 0).all()
+    axis = assert_true_or_not_trusted(frame, info, law, axis_error)
+    assert axis is not None
+
+
+@pytest.mark.slow
+def test_clipped_arcs_of_many_settings_are_true_where_trusted(make_arc, axis_error):
+    levels = [(40000.0, 100_000.0), (20000.0, 200_000.0), (12000.0, 600_000.0)]
+    trusted = 0
+    for k, (mode, lamps) in enumerate(COMBINATIONS):
+        ceiling, peak = levels[k % 3]
+        frame, info, law = make_arc(
+            mode,
+            tuple(lamps.split("+")),
+            seed=500 + k,
+            slit=(1.0, 0.45, 1.5)[k % 3],
+            binning=(2, 1)[k % 2],
+            camera=("Red", "Blue")[k // 2 % 2],
+            peak_adu=peak,
+            ceiling_adu=ceiling,
+        )
+        trusted += assert_true_or_not_trusted(frame, info, law, axis_error) is not None
+    assert trusted >= 0.9 * len(COMBINATIONS)
 
 
 def test_few_noisy_lines_call_themselves_weak_and_many_do_not():

@@ -1,0 +1,101 @@
+"""Lamps that burned although the header does not name them.
+
+A lamp left on from the arc before puts bright lines among those of the named ones. Such a line
+may lie beside a faint one of the named lamps and be taken for it, so that the axis is bent by
+tenths of a column while its lines seem to agree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from goodman_live.pipeline.core.errors import UntrustedSolutionError
+from goodman_live.pipeline.core.lamps import ARC_LAMPS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from goodman_live.pipeline.core.wavelength import WavelengthSolution
+
+    Solve = Callable[[frozenset[str]], WavelengthSolution]
+
+_STRANGERS = 3
+"""Bright lines without a name from which other lamps are tried."""
+_SURE = 12.0
+"""Log odds that a further lamp must add: one that burns adds 16 to 200, one that does not 8 at
+most (simulated arcs of all modes)."""
+_CONFIRMED = 5.0
+"""Log odds that the named lamps must add to the further one, to be believed themselves."""
+_SAME_PX, _SAMPLES = 0.1, 50
+"""Binned columns within which two axes are the same, and places where they are compared."""
+
+
+def with_unnamed(
+    axis: WavelengthSolution | None, names: frozenset[str], solve: Solve
+) -> WavelengthSolution | None:
+    """Return the solution with the lines of a further lamp, if one burned beyond doubt.
+
+    Parameters
+    ----------
+    axis : WavelengthSolution or None
+        Solution with the named lamps; None if their lines could not be identified at all.
+    names : frozenset of str
+        The named lamps.
+    solve : callable
+        Solves the same lines with another set of lamps, or raises `UntrustedSolutionError`.
+
+    Returns
+    -------
+    WavelengthSolution or None
+        The same solution where no further lamp is seen. Where the lines are those of another
+        lamp, none of the named ones is confirmed and the axis depends on it, it says so and is
+        not trusted.
+    """
+    if axis is not None and axis.trusted and axis.strangers < _STRANGERS:
+        return axis
+    known = axis.score if axis is not None else 0.0
+    tried = {lamp: _tried(solve, names | {lamp}) for lamp in ARC_LAMPS if lamp not in names}
+    found = {lamp: other for lamp, other in tried.items() if other is not None}
+    lamp = max(found, key=lambda name: found[name].score, default="")
+    if not lamp or found[lamp].score < known + _SURE:
+        return axis
+    return _judged(axis, names, lamp, found[lamp], _tried(solve, frozenset({lamp})))
+
+
+def _judged(
+    axis: WavelengthSolution | None,
+    names: frozenset[str],
+    lamp: str,
+    both: WavelengthSolution,
+    alone: WavelengthSolution | None,
+) -> WavelengthSolution | None:
+    """Return what to make of a further lamp: with the named ones in `both`, and alone."""
+    if alone is not None and alone.score > both.score - _CONFIRMED:
+        if axis is not None and axis.trusted and _agree(axis, alone):
+            return axis
+        reason = f"the lines are rather those of {lamp} than of {'+'.join(sorted(names))}"
+        return _doubted(both if axis is None else axis, reason)
+    if not both.trusted:
+        return axis if axis is None else _doubted(axis, f"lines of {lamp} are among them")
+    return replace(both, unnamed=(lamp,))
+
+
+def _agree(one: WavelengthSolution, other: WavelengthSolution) -> bool:
+    """Whether two axes are one within what is asked of either: lamps share their argon."""
+    column = np.linspace(*one.coverage, _SAMPLES)
+    apart = (one.wavelength(column) - other.wavelength(column)) / one.scale(column)
+    return bool(np.abs(apart).max() < _SAME_PX * max(one.binning, 1))
+
+
+def _tried(solve: Solve, lamps: frozenset[str]) -> WavelengthSolution | None:
+    try:
+        return solve(lamps)
+    except UntrustedSolutionError:
+        return None
+
+
+def _doubted(axis: WavelengthSolution, reason: str) -> WavelengthSolution:
+    return replace(axis, reasons=(*axis.reasons, reason))
