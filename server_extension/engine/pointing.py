@@ -179,7 +179,9 @@ def _slit_image(session: Session, raw: Frame) -> Frame | None:
 
 
 def helped_by(session: Session, made: Frame) -> list[int]:
-    """Return the acquisition images that wait for the slit which `made` shows."""
+    """Return the frames that a new focus run has measured, or that wait for a slit just seen."""
+    if made.role == blocks.ROLES[blocks.FOCUS.name]:
+        return [raw.id for raw in run_of(session, original_of(session, made))]
     if made.role != blocks.ROLES[blocks.ACQUISITION.name] or not made.quality.get("slit_seen"):
         return []
     raws = session.scalars(

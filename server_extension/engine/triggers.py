@@ -19,7 +19,12 @@ from goodman_live.pipeline.core.info import Kind
 from goodman_live.server_extension.catalogue.models import LIVE_STATES, Frame, Job
 from goodman_live.server_extension.catalogue.permission import CALIBRATE
 from goodman_live.server_extension.engine import jobs, products
-from goodman_live.server_extension.engine.blocks import ACQUISITION, ROLES, is_available
+from goodman_live.server_extension.engine.blocks import (
+    ACQUISITION,
+    FOCUS,
+    ROLES,
+    is_available,
+)
 from goodman_live.server_extension.engine.drafts import (
     draft_extract,
     draft_master,
@@ -143,9 +148,10 @@ def _plan_chain(session: Session, raw: Frame, root: Path) -> Outcome:
 
 def _plan_focus(session: Session, raw: Frame, root: Path) -> Outcome:
     """Queue the focus run that a frame belongs to; a frame that tells nothing is kept."""
-    outcome = _ensure(session, draft_focus(session, raw), raw, root)
-    if outcome is not None and outcome.state == "working":
-        return outcome
+    draft = draft_focus(session, raw)
+    outcome = _ensure(session, draft, raw, root)
+    if outcome is not None and outcome.state == "working" and draft.frame.id == raw.id:
+        return outcome  # the others of the run have been measured before
     failed = outcome.waits_for if outcome is not None else ""
     return Outcome("kept", f"Focus frames are measured, not reduced. {failed}".strip())
 
@@ -343,7 +349,7 @@ def touched_by(session: Session, made: Frame) -> list[int]:
     """Return the raw frames whose plan a new master, reduced arc or spectrum may change."""
     if made.role == ROLE:
         return served_by(session, made)
-    if made.role == ROLES[ACQUISITION.name]:
+    if made.role in {ROLES[FOCUS.name], ROLES[ACQUISITION.name]}:
         return helped_by(session, made)
     if made.data_type >= products.EXTRACTED:
         return grown_by(session, made)
