@@ -183,12 +183,17 @@ def test_logs_are_filtered_and_lead_to_frames(staff):
     page = staff.open("logs")
     row(page, "").wait_for(timeout=PATIENCE_MS)
     staff.picture("logs")
-    page.get_by_label("Where").select_option("intake")
-    page.wait_for_function("location.search.includes('source=intake')")
-    page.wait_for_function(
+    page.get_by_label("Where").select_option("accounts")
+    # The address follows the rows.
+    page.wait_for_function("location.search.includes('source=accounts')", timeout=60_000)
+    lines = page.evaluate(
         "[...document.querySelector('.gl-page table').querySelectorAll('tr[data-row]')]"
-        ".every((line) => line.cells[2].textContent === 'intake')"
+        ".map((line) => [...line.cells].map((cell) => cell.textContent))"
     )
+    assert any("The account newcomer was made" in line[4] for line in lines), lines
+    assert {tuple(line[1:3]) for line in lines} == {("info", "accounts")}
+    assert all(re.match(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC", line[0]) for line in lines)
+    assert [line[0] for line in lines] == sorted((line[0] for line in lines), reverse=True)
     check_page(staff)
     check_narrow(page)
     page.locator("tr[data-row]", has_text="done").first.get_by_role("link", name="Frame").click()

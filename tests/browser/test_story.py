@@ -127,6 +127,8 @@ def test_a_frame_that_grows_is_taken_when_whole_and_ends_as_a_spectrum(
     assert hashlib.sha256(got).digest() == hashlib.sha256(content).digest()
 
     row.first.click()
+    # Its own tabs, not those of the frame that was open.
+    page.locator(f".gl-comments[data-root='{raw['id']}']").wait_for(timeout=PATIENCE_MS)
     # By name: a better version may have replaced the first one by now.
     page.get_by_role("tab", name="Wavelength calibrated").first.wait_for(timeout=PATIENCE_MS)
     page.get_by_role("tab", name="Wavelength calibrated").first.click()
