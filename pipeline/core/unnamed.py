@@ -14,6 +14,7 @@ import numpy as np
 
 from goodman_live.pipeline.core.errors import UntrustedSolutionError
 from goodman_live.pipeline.core.lamps import ARC_LAMPS
+from goodman_live.pipeline.core.lines import GASES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,8 @@ _SURE = 12.0
 most (simulated arcs of all modes)."""
 _CONFIRMED = 5.0
 """Log odds that the named lamps must add to the further one, to be believed themselves."""
+_OWN_LINES = 3
+"""Lines of elements that no named lamp holds, from which the further lamp is said to burn."""
 _SAME_PX, _SAMPLES = 0.1, 50
 """Binned columns within which two axes are the same, and places where they are compared."""
 
@@ -72,12 +75,21 @@ def _judged(
     both: WavelengthSolution,
     alone: WavelengthSolution | None,
 ) -> WavelengthSolution | None:
-    """Return what to make of a further lamp: with the named ones in `both`, and alone."""
-    if alone is not None and alone.score > both.score - _CONFIRMED:
+    """Return what to make of a further lamp: with the named ones in `both`, and alone.
+
+    Lamps share their argon, of which some show more ionised lines than they are known for. The
+    further lamp's list is then the better one, and its axis right, whichever lamp burned.
+    """
+    known = {gas for name in names for gas in GASES[name]}
+    shared = bool(known.intersection(GASES[lamp]))
+    own = sum(line.used and line.element.split()[0] not in known for line in both.lines)
+    if alone is not None and alone.score > both.score - _CONFIRMED and not shared:
         if axis is not None and axis.trusted and _agree(axis, alone):
             return axis
         reason = f"the lines are rather those of {lamp} than of {'+'.join(sorted(names))}"
         return _doubted(both if axis is None else axis, reason)
+    if own < _OWN_LINES:
+        return replace(both, lamps=tuple(sorted(names))) if both.trusted else axis
     if not both.trusted:
         return axis if axis is None else _doubted(axis, f"lines of {lamp} are among them")
     return replace(both, unnamed=(lamp,))
