@@ -93,17 +93,18 @@ def stack_frames(
     return BlockResult(
         block="stack_frames",
         products=(product,),
-        messages=tuple(_messages(done, numbers)),
+        messages=tuple(_messages(exposures, done, numbers)),
         seconds=perf_counter() - began,
     )
 
 
 def _numbers(frames: Sequence[Frame], done: Coadd) -> dict[str, QualityValue]:
+    used = [one for k, one in enumerate(frames) if k not in done.left_out]
     good = (done.frame.flags == 0) & (frames[0].flags == 0)
     ratio = frames[0].uncertainty[good] / done.frame.uncertainty[good]
     return {
-        "exposures": len(frames),
-        "exptime_total_s": float(sum(float(one.header.get("EXPTIME") or 0) for one in frames)),
+        "exposures": len(used),
+        "exptime_total_s": float(sum(float(one.header.get("EXPTIME") or 0) for one in used)),
         "largest_shift_px": max(max(abs(dx), abs(dy)) for dx, dy in done.shifts),
         "shifts_measured": done.measured,
         "least_weight": min(done.weights),
@@ -112,12 +113,17 @@ def _numbers(frames: Sequence[Frame], done: Coadd) -> dict[str, QualityValue]:
     }
 
 
-def _messages(done: Coadd, numbers: Mapping[str, QualityValue]) -> list[str]:
+def _messages(
+    exposures: Sequence[Path], done: Coadd, numbers: Mapping[str, QualityValue]
+) -> list[str]:
     sentence = (
         f"{len(done.weights)} exposures, {numbers['exptime_total_s']:g} s in all; the noise is "
         f"{numbers['noise_gain'] or 1.0:.2f} times less than in the newest."
     )
     said = [sentence]
+    if done.left_out:
+        names = ", ".join(exposures[k].name for k in done.left_out)
+        said.append(f"Left out, for it shows nothing in common with the newest: {names}.")
     if not done.measured:
         said.append("Nothing is bright enough to tell shifts: none were applied.")
     return said

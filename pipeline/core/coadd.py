@@ -29,6 +29,9 @@ _UNSTEADY = 0.25
 """Part of the local contrast by which exposures of other seeing may differ."""
 _CLEAR = 6.0
 """Times the noise by which the peak of a correlation must stand out."""
+_RIVAL = 1.5
+"""Times the next highest peak elsewhere that it must reach."""
+_PEAK_PX = 10
 _SMOOTH_PX = 25
 
 
@@ -48,6 +51,9 @@ class Coadd:
     """Pixels of each exposure that were left out as outliers."""
     measured: bool
     """False where nothing is bright enough to tell shifts: none were applied."""
+    left_out: tuple[int, ...] = ()
+    """Exposures that show nothing in common with the first, by their place; the other fields
+    leave them out."""
 
 
 def coadd(frames: Sequence[Frame], *, spectra: bool) -> Coadd:
@@ -67,7 +73,7 @@ def coadd(frames: Sequence[Frame], *, spectra: bool) -> Coadd:
     Raises
     ------
     BadFrameError
-        If their windows differ, or one lies too far from the first.
+        If their windows differ, or they show different fields.
     """
     first = frames[0]
     if len(frames) < 2 or any(one.window != first.window for one in frames):
@@ -81,7 +87,19 @@ def coadd(frames: Sequence[Frame], *, spectra: bool) -> Coadd:
         for one, sky in zip(frames, skies, strict=True)
     ]
     found = [_shift(above[0], one, spectra=spectra) for one in above[1:]]
-    measured = all(one is not None for one in found)
+    measured = any(one is not None for one in found)
+    if measured and None in found:
+        seen = [0, *(k for k, one in enumerate(found, 1) if one is not None)]
+        done = coadd([frames[k] for k in seen], spectra=spectra)
+        return replace(done, left_out=tuple(k for k in range(len(frames)) if k not in seen))
+    if (
+        not measured
+        and sum(_shows_something(*pair) for pair in zip(frames, above, strict=True)) > 1
+    ):
+        raise BadFrameError(
+            "The exposures do not show the same field.",
+            remedy="Put together exposures of one pointing.",
+        )
     shifts = ((0, 0), *(one if measured and one is not None else (0, 0) for one in found))
     moved = [
         _moved(one, light, step) for one, light, step in zip(frames, above, shifts, strict=True)
@@ -137,17 +155,8 @@ def _shift(
     """Return columns and rows by which `other` is to be moved, None where nothing tells."""
     if spectra:
         along = [_clipped(one).mean(axis=1, keepdims=True) for one in (first, other)]
-        place = _peak(along[0], along[1])
-    else:
-        place = _peak(_clipped(first), _clipped(other))
-    if place is None:
-        return None
-    if max(abs(place[0]), abs(place[1])) > LARGEST_SHIFT_PX:
-        raise BadFrameError(
-            f"An exposure lies {place[0]:+d} columns and {place[1]:+d} rows from the first.",
-            remedy="Put together exposures of one pointing.",
-        )
-    return place
+        return _peak(along[0], along[1])
+    return _peak(_clipped(first), _clipped(other))
 
 
 def _clipped(light: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -164,13 +173,22 @@ def _peak(first: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[int, 
         fft.rfft2(other - other.mean(), shape)
     )
     votes = fft.irfft2(spectrum, shape)
-    rows, columns = np.unravel_index(int(np.argmax(votes)), votes.shape)
     noise = 1.4826 * float(np.median(np.abs(votes - np.median(votes))))
-    if votes[rows, columns] < _CLEAR * max(noise, 1e-12):
+    reach = [min(LARGEST_SHIFT_PX, size // 2) for size in first.shape]
+    near = [np.arange(-some, some + 1) for some in reach]
+    votes = votes[np.ix_(near[0] % shape[0], near[1] % shape[1])]
+    row, column = np.unravel_index(int(np.argmax(votes)), votes.shape)
+    highest = float(votes[row, column])
+    beside = np.ones(votes.shape, bool)
+    beside[
+        max(0, row - _PEAK_PX) : row + _PEAK_PX + 1,
+        max(0, column - _PEAK_PX) : column + _PEAK_PX + 1,
+    ] = False
+    # pairs of different stars vote too: the true shift has more votes than any of them
+    rival = float(votes[beside].max()) if beside.any() else 0.0
+    if highest < max(_CLEAR * noise, _RIVAL * rival, 1e-12):
         return None
-    dy = int(rows) - shape[0] * (rows > shape[0] // 2)
-    dx = int(columns) - shape[1] * (columns > shape[1] // 2)
-    return int(dx), int(dy)
+    return int(near[1][column]), int(near[0][row])
 
 
 def _moved(frame: Frame, light: NDArray[np.float32], step: tuple[int, int]) -> _Moved:
@@ -184,6 +202,11 @@ def _moved(frame: Frame, light: NDArray[np.float32], step: tuple[int, int]) -> _
     good = np.zeros(light.shape, bool)
     placed[to], sigma[to], good[to] = light[by], frame.uncertainty[by], _good(frame)[by]
     return placed, np.where(good, sigma, 1).astype(np.float32), good
+
+
+def _shows_something(frame: Frame, light: NDArray[np.float32]) -> bool:
+    bright = ndimage.uniform_filter(light, 3) > _BRIGHT * frame.uncertainty
+    return int(bright.sum()) >= _LEAST_BRIGHT
 
 
 def _scale(first: _Moved, other: _Moved, exptimes: tuple[float, float]) -> float:

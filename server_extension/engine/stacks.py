@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from math import cos, hypot, radians
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from goodman_live.pipeline.core.choose import GRADES, stack_key
+from goodman_live.pipeline.core.choose import GRADES, POSITION_DEG, stack_key
 from goodman_live.pipeline.core.errors import MissingCalibrationError
 from goodman_live.pipeline.core.repeats import repeats_of
 from goodman_live.server_extension.catalogue.facts import info_of
@@ -62,11 +63,22 @@ def draft_image_stack(session: Session, raw: Frame) -> Draft | None:
     Draft or None
         None unless `raw` is the newest of several exposures that are reduced.
     """
-    done = _calibrated(session, sequence_of(session, raw), blocks.FRAME_STACK.takes)
+    sequence = [one for one in sequence_of(session, raw) if _same_pointing(raw, one)]
+    done = _calibrated(session, sequence, blocks.FRAME_STACK.takes)
     if len(done) < 2 or next(reversed(done)) != raw.id:
         return None
     newest = next(iter(done[raw.id].values()))
     return _draft(session, blocks.FRAME_STACK, raw, _same_target(session, done, newest))
+
+
+def _same_pointing(raw: Frame, other: Frame) -> bool:
+    """Tell whether two images are of one field: names alone may be empty, or kept from before."""
+    places = (raw.ra_deg, raw.dec_deg, other.ra_deg, other.dec_deg)
+    if any(one is None for one in places):
+        return bool((raw.object_name or "").strip())
+    ra, dec, other_ra, other_dec = (float(one) for one in places if one is not None)
+    across = ((ra - other_ra + 180) % 360 - 180) * cos(radians(dec))
+    return hypot(across, dec - other_dec) <= 2 * POSITION_DEG
 
 
 def draft_stack(

@@ -162,3 +162,14 @@ def test_empty_exposures_are_not_moved():
     done = coadd([shot(rng, np.zeros(SHAPE)) for _ in range(3)], spectra=False)
     assert not done.measured
     assert done.shifts == ((0, 0),) * 3
+
+
+def test_an_exposure_of_another_field_is_left_out():
+    rng = np.random.default_rng(8)
+    places, other = stars(rng), stars(rng)
+    frames = [shot(rng, light(one)) for one in (places, other, places)]
+    done = coadd(frames, spectra=False)
+    assert done.left_out == (1,)
+    assert len(done.weights) == 2
+    with pytest.raises(BadFrameError, match="same field"):
+        coadd(frames[:2], spectra=False)
