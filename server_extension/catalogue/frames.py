@@ -47,6 +47,11 @@ class Frame(Audience, Base):
         Index("ix_frames_wavmode", "wavmode", "id"),
         Index("ix_frames_slit", "slit", "id"),
         Index("ix_frames_roi", "roi", "id"),
+        # Counted by grade within what one may see.
+        Index(
+            "ix_frames_grade",
+            *("grade", "proposal_id", "data_type", "owner_id", "public_date", "id"),
+        ),
         # All that a search for text looks at, in the order of the newest: rows with their long
         # texts are read only where it was found.
         Index(

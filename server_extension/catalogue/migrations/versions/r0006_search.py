@@ -14,6 +14,7 @@ INDEXES = {
         *("id", "object", "file_name", "proposal_id", "data_type", "owner_id", "public_date"),
         *("is_current", "grade"),
     ],
+    "ix_frames_grade": ["grade", "proposal_id", "data_type", "owner_id", "public_date", "id"],
     "ix_frames_filter": ["filter", "id"],
     "ix_frames_filter_2": ["filter_2", "id"],
     "ix_frames_grating": ["grating", "id"],
