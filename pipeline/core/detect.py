@@ -18,6 +18,10 @@ REACH = 9.0
 """Half height of the local background in widths: a shorter one costs a tenth of the signal."""
 LONG = 48.0
 """Rows from which it is kept short, since light along a slit is not even."""
+_CORRELATED = 1.06
+"""Rows over which significances hang together, in widths of the source."""
+_MEDIAN_ERROR = 1.17
+"""Relative error of a scatter from the median deviation, times the root of the number."""
 FEW = 8
 """Profiles up to which every digit counts."""
 
@@ -83,10 +87,18 @@ def _kernels(
     return size, tuple(transforms)
 
 
-def scatter_of(score: NDArray[np.float64]) -> NDArray[np.float64]:
+def scatter_of(score: NDArray[np.float64], fwhm: float) -> NDArray[np.float64]:
     """Return the robust scatter of significances along the slit, (k, n) to (k,).
 
-    Zero where too few rows are covered.
+    Zero where too few rows are covered. A scatter that may be one but for the few independent
+    rows it is measured on counts as one: noise alone would else hide one faint star in ten.
+
+    Parameters
+    ----------
+    score : ndarray of float64
+        From `significance`, shape (k, n).
+    fwhm : float
+        Width that they were sought with, rows.
     """
     used = np.where(score == 0, np.nan, score)
     scatter = np.zeros(score.shape[0])
@@ -95,15 +107,20 @@ def scatter_of(score: NDArray[np.float64]) -> NDArray[np.float64]:
         if rows.any():
             middle = bn.nanmedian(used[rows], axis=1)[:, None]
             scatter[rows] = 1.4826 * bn.nanmedian(np.abs(used[rows] - middle), axis=1)
+        independent = np.isfinite(used[rows]).sum(axis=1) / max(_CORRELATED * fwhm, 1.0)
+        error = _MEDIAN_ERROR / np.sqrt(np.maximum(independent, 1.0))
+        excess = np.clip(scatter[rows] - 1, 0, None)
+        scatter[rows] -= np.clip(np.minimum(excess, 2 * error - excess), 0, None)
     return scatter
 
 
 def normalised(
-    score: NDArray[np.float64], least: float | NDArray[np.float64] = 1.0
+    score: NDArray[np.float64], fwhm: float, least: float | NDArray[np.float64] = 1.0
 ) -> NDArray[np.float64]:
     """Return significances divided by their own robust scatter where it exceeds `least`.
 
     Ripple of the flat and residuals of sky lines scatter by more than the photons explain.
-    Shape (k, n) in and out; `least` is one number or one for each profile.
+    Shape (k, n) in and out; `fwhm` is the width sought, `least` one number or one for each
+    profile.
     """
-    return np.asarray(score / np.maximum(scatter_of(score), least)[:, None])
+    return np.asarray(score / np.maximum(scatter_of(score, fwhm), least)[:, None])

@@ -58,11 +58,11 @@ def follow(blocks: Blocks, peak: Peak, seeing: float) -> Series:
     joined = [Piece(a, b, 0.0, "flat") for a, b in itertools.pairwise(edges)]
     profile, weight = stack(blocks, joined, photons=False)
     width = max(peak.fwhm, seeing)
-    score = normalised(significance(profile, weight, width))
+    score = normalised(significance(profile, weight, width), width)
     middles = np.array([blocks.columns[a:b].mean() for a, b in itertools.pairwise(edges)])
     if width > 1.5 * seeing:
         # Two stars close together look wide: one of them is followed, not their middle.
-        sharp = normalised(significance(profile, weight, seeing))
+        sharp = normalised(significance(profile, weight, seeing), seeing)
         here = int(np.argmin(np.abs(middles - piece_middle)))
         near = slice(max(round(peak.row - width), 0), round(peak.row + width) + 1)
         if sharp[here, near].max() > SHARP * score[here, near].max():

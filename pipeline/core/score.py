@@ -73,11 +73,11 @@ def scores(
             # What all columns share counts less in fewer of them.
             share = np.array([continuum[i].last - continuum[i].first for i in some])
             excess = wander(*uneven, width) ** 2 - 1
-            score = normalised(score, np.sqrt(1 + excess * share / blocks.columns.size))
+            score = normalised(score, width, np.sqrt(1 + excess * share / blocks.columns.size))
             out.append((width, [continuum[i] for i in some], score))
     if lines:
         profile, weight = stack(blocks, lines, shift, photons=photons)
-        out.append((seeing, lines, normalised(significance(profile, weight, seeing))))
+        out.append((seeing, lines, normalised(significance(profile, weight, seeing), seeing)))
     return out
 
 
@@ -87,7 +87,7 @@ def wander(profile: NDArray[np.float64], weight: NDArray[np.float64], width: flo
     Zero levels wander along the slit as wide sources do, up as often as down; what follows them
     takes their crests for sources and leaves these standing.
     """
-    return max(1.0, float(scatter_of(significance(profile, weight, width)).max()))
+    return max(1.0, float(scatter_of(significance(profile, weight, width), width).max()))
 
 
 def caution(usable: NDArray[np.bool_], width: float, seeing: float) -> NDArray[np.float64]:

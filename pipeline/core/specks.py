@@ -138,7 +138,7 @@ def without_dark_places(blocks: Blocks, widths: Sequence[float]) -> Blocks:
         for width in widths:
             if width > rows.size / 4:
                 continue
-            score = normalised(significance(profile, weight, width))
+            score = normalised(significance(profile, weight, width), width)
             k = int(np.argmax(np.abs(score)))
             value = float(score.ravel()[k])
             if abs(value) > strongest:

@@ -280,7 +280,7 @@ def _score_at(
     """Return the significance of what a model leaves, for one width, shape (rows,)."""
     least = wander((data.uneven - model)[None], weight[None], width)
     score = significance((data.profile - model)[None], weight[None], width)
-    return np.asarray(normalised(score, least)[0])
+    return np.asarray(normalised(score, width, least)[0])
 
 
 def _stands(
