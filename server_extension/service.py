@@ -65,6 +65,11 @@ class GoodmanServer(ServerApp):
         rules = self.web_app.wildcard_router.rules
         rules[:] = [rule for rule in rules if _pattern(rule) in keep]
 
+    def _find_http_port(self) -> None:
+        """Try the port, but where it is held: binding it without sharing would fail."""
+        if os.environ.get(PORT_HELD) != "1":
+            super()._find_http_port()
+
     def _bind_http_server_tcp(self) -> bool:
         """Share the port where the Hub holds it for this account (`hub/ports.py`)."""
         if os.environ.get(PORT_HELD) != "1":
