@@ -19,9 +19,10 @@ from goodman_live.pipeline.core.combine import Layer
 from goodman_live.pipeline.core.errors import GoodmanError, MissingCalibrationError
 from goodman_live.pipeline.core.frame import Flag
 from goodman_live.pipeline.core.info import Kind
-from goodman_live.pipeline.core.instrument import clip_adu, overscan_columns
+from goodman_live.pipeline.core.instrument import clip_adu
 from goodman_live.pipeline.core.outliers import thumbnail
 from goodman_live.pipeline.core.overscan import measure_overscan
+from goodman_live.pipeline.core.zerolevel import zero_columns
 from goodman_live.pipeline.products.atomic import sha256_of
 from goodman_live.pipeline.products.fits import read_raw
 from goodman_live.pipeline.products.rawrows import RawRows
@@ -180,16 +181,13 @@ def _member(path: Path, frame: Frame, info: FrameInfo) -> Member:
         constant = float(frame.data.flat[0])
         message = f"all its pixels are {constant:g}: saturated throughout, or never read out"
         raise ValueError(message)
-    columns = overscan_columns(info.camera, frame.window)
     missing = (frame.flags & np.uint8(Flag.NO_DATA)) != 0
     lost = bool(missing.any())
     ceiling = clip_adu(info.saturation)
     saturated = 100 * float(np.mean(frame.data >= ceiling))
     ny = frame.window.ny
-    if columns is not None:
-        strip = frame.data[:, columns]
-        if lost:
-            strip = np.where(missing[:, columns], np.nan, strip)
+    strip = zero_columns(frame.data, missing if lost else None, info.camera, frame.window)
+    if strip is not None:
         overscan = measure_overscan(strip)
         offset, error = overscan.level, overscan.uncertainty
         level, noise = overscan.typical, overscan.noise

@@ -22,6 +22,7 @@ from goodman_live.pipeline.core.instrument import light_window, overscan_columns
 from goodman_live.pipeline.core.noise import header_noise_adu, trusted_noise_adu
 from goodman_live.pipeline.core.overscan import measure_overscan
 from goodman_live.pipeline.core.reduction import Level, darkest_part, divide, subtract
+from goodman_live.pipeline.core.zerolevel import zero_columns
 from goodman_live.pipeline.products.atomic import sha256_of
 from goodman_live.pipeline.products.fits import read_raw, write_frame, write_mask
 from goodman_live.pipeline.products.names import cosmic_mask_name, reduced_name
@@ -197,12 +198,12 @@ def _level(work: _Work, zero: Master | None, window: Window) -> Level:
     held = 0.0
     if zero is not None and zero.frame.header.get("GSP_OVER", "none") == "none":
         held = float(zero.frame.header.get("GSP_BLEV", 0.0))
-    if columns is None:
+    missing = (frame.flags & np.uint8(Flag.NO_DATA)) != 0
+    strip = zero_columns(frame.data, missing, info.camera, frame.window)
+    if columns is None or strip is None:
         return _level_without_overscan(work, zero, held, window)
-    strip = frame.data[:, columns]
-    lost = (frame.flags[:, columns] & np.uint8(Flag.NO_DATA)) != 0
     try:
-        over = measure_overscan(np.where(lost, np.nan, strip))
+        over = measure_overscan(strip)
     except ValueError as error:
         raise BadFrameError(
             f"{work.raw.name}: the overscan cannot be measured: {error}.",
@@ -221,6 +222,7 @@ def _level(work: _Work, zero: Master | None, window: Window) -> Level:
         "bias_level_adu": over.typical,
         "read_noise_e": noise * info.gain,
         "spoilt_overscan_rows": over.spoilt_rows,
+        "overscan_columns": strip.shape[1],
     }
     work.record("GSP_BLEV", over.typical, "bias level, ADU")
     work.record("GSP_RNOI", noise * info.gain, "read noise used, electrons")

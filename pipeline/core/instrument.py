@@ -47,16 +47,34 @@ class Camera:
     """
     columns: int
     """Number of columns that can be clocked, virtual ones included."""
+    postscan: tuple[int, int]
+    """First and last-plus-one virtual column after the light; the first ones trail its charge."""
     rows: int
     """Number of rows of the detector."""
     half_well_e: float
     """Half of the full well in electrons: the product of gain and saturation in the table."""
 
 
-RED = Camera("Red", prescan=50, overscan=(4, 49), columns=4146, rows=4112, half_well_e=102_500.0)
+RED = Camera(
+    "Red",
+    prescan=50,
+    overscan=(4, 49),
+    columns=4146,
+    postscan=(4146, 4146),
+    rows=4112,
+    half_well_e=102_500.0,
+)
 """e2v CCD231-84, SI 1110 controller."""
 
-BLUE = Camera("Blue", prescan=16, overscan=(0, 16), columns=4142, rows=4112, half_well_e=69_900.0)
+BLUE = Camera(
+    "Blue",
+    prescan=16,
+    overscan=(0, 16),
+    columns=4142,
+    postscan=(4116, 4142),
+    rows=4112,
+    half_well_e=69_900.0,
+)
 """Fairchild CCD 486, SI 600 controller."""
 
 CAMERAS = {camera.name: camera for camera in (RED, BLUE)}
@@ -186,6 +204,20 @@ def overscan_columns(camera: str, window: Window) -> slice | None:
         Columns of the array; None where the window starts past the prescan.
     """
     columns = _inside(*CAMERAS[camera].overscan, window.x0, window.xbin, window.nx)
+    return columns if columns.stop > columns.start else None
+
+
+def postscan_columns(camera: str, window: Window) -> slice | None:
+    """Return the binned columns of `window` clocked after the last one that sees light.
+
+    Whether they hold the bias level alone must be seen in the frame (`core.zerolevel`).
+
+    Returns
+    -------
+    slice or None
+        Columns of the array; None where the window ends before them.
+    """
+    columns = _inside(*CAMERAS[camera].postscan, window.x0, window.xbin, window.nx)
     return columns if columns.stop > columns.start else None
 
 

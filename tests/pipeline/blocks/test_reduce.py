@@ -122,9 +122,17 @@ def test_pulls_of_images_with_a_saturated_star(camera, binning, tmp_path):
     assert 0.97 <= np.mean(widths) <= 1.03
 
 
-def test_bias_structure_is_gone_bad_columns_included(tmp_path):
-    """All 948 rows of a science frame: the level of a row is smoothed with its neighbours."""
-    tall = setup("Red", "930_M4", region=Region("user-defined", 0, 1100, 500, 948))
+@pytest.mark.parametrize(
+    ("camera", "width", "most"),
+    [("Red", 500, 0.1), pytest.param("Blue", 2071, 0.12, marks=pytest.mark.slow)],
+)
+def test_bias_structure_is_gone_bad_columns_included(camera, width, most, tmp_path):
+    """All 948 rows of a science frame: the level of a row is smoothed with its neighbours.
+
+    Blue has eight columns before the light, of more noise; the whole width holds those after it,
+    which bring its rows from 0.17 ADU to 0.11.
+    """
+    tall = setup(camera, "930_M4", region=Region("user-defined", 0, 1100, width, 948))
     raws = [tmp_path / f"bias{i}.fits" for i in range(10)]
     for i, path in enumerate(raws):
         frames.bias(tall, seed=900 + i).write(path)
@@ -149,7 +157,7 @@ def test_bias_structure_is_gone_bad_columns_included(tmp_path):
         )
     column, row, worst = np.mean(excess, axis=0)
     assert np.sqrt(max(column, 0)) < 0.1
-    assert np.sqrt(max(row, 0)) < 0.1
+    assert np.sqrt(max(row, 0)) < most
     assert worst < 1  # neither the column of 200 ADU nor a false one beside it
 
 
