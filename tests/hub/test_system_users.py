@@ -15,12 +15,14 @@ import sys
 import sysconfig
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
 
 from goodman_live.hub.accounts.database import make_engine, session_factory
 from goodman_live.hub.accounts.users import create_user
@@ -368,6 +370,59 @@ print(json.dumps(told))
     assert told == {}
 
 
+LISTEN_IN = """
+import json, sys, time, zmq
+heard = []
+context = zmq.Context()
+poller = zmq.Poller()
+for port in sys.argv[1:]:
+    for kind in (zmq.SUB, zmq.DEALER):
+        socket = context.socket(kind)
+        socket.linger = 0
+        if kind == zmq.SUB:
+            socket.subscribe(b"")
+        socket.connect(f"tcp://127.0.0.1:{port}")
+        poller.register(socket, zmq.POLLIN)
+deadline = time.monotonic() + 10
+while time.monotonic() < deadline:
+    for socket, _ in poller.poll(500):
+        heard.append([part.decode("latin-1")[:200] for part in socket.recv_multipart()])
+print(json.dumps(heard))
+"""
+
+
+def test_what_a_kernel_publishes_is_heard_by_its_owner_alone(installation):
+    made = installation
+
+    def kernel():
+        server = made.process_of(made.names[1])
+        for child in server.children(recursive=True):
+            words = child.cmdline()
+            if "ipykernel_launcher" in words and Path(words[words.index("-f") + 1]).is_file():
+                return child, words[words.index("-f") + 1]
+        return None
+
+    process, connection = wait_until(kernel, "no kernel waits", lambda: made.log)
+    ports = [
+        one.laddr.port
+        for one in process.net_connections("tcp")
+        if one.status == psutil.CONN_LISTEN
+    ]
+    owner = BlockingKernelClient(connection_file=connection)
+    owner.load_connection_file()
+    owner.start_channels()
+    with ThreadPoolExecutor(1) as elsewhere:
+        heard = elsewhere.submit(attack, made, LISTEN_IN, *ports)
+        said = []
+        while not heard.done() or not said:
+            owner.execute_interactive(
+                "print('a spectrum of mine')", output_hook=said.append, timeout=120
+            )
+    owner.stop_channels()
+    assert any("of mine" in str(message["content"]) for message in said)
+    assert heard.result() == []
+
+
 def test_dask_and_the_service_listen_and_take_no_stranger(installation):
     made = installation
     listening = {
@@ -378,27 +433,42 @@ def test_dask_and_the_service_listen_and_take_no_stranger(installation):
     } - {made.ports["SERVICE"]}
     assert listening, "the scheduler and its worker listen"
     code = """
-import asyncio, json, logging, sys
+import asyncio, json, logging, os, sys
 logging.disable(logging.CRITICAL)
 from distributed.comm import connect
 from distributed.security import Security
 
-async def knock(port, scheme, security):
+PATHS = "/ /status /info/main/workers.html /json/counts.json /metrics /health"
+
+async def ask(port, scheme, security):
     options = security.get_connection_args("client") if security else {}
+    comm = await connect(f"{scheme}://127.0.0.1:{port}", timeout=10, **options)
+    await comm.write({"op": "identity", "reply": True})
+    return str(await comm.read())
+
+async def browse(port, path, _):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.0\\r\\nHost: 127.0.0.1\\r\\n\\r\\n".encode())
+    answer = (await reader.read(300)).decode("latin-1")
+    return answer if answer.split(" ")[1:2] == ["200"] else ""
+
+async def knock(way, *door):
     try:
-        comm = await connect(f"{scheme}://127.0.0.1:{port}", timeout=10, **options)
-        await comm.write({"op": "identity", "reply": True})
-        answer = await asyncio.wait_for(comm.read(), 10)
-    except Exception as error:
+        # Where HTTP is spoken, nobody answers to what a stranger of Dask's says.
+        answer = await asyncio.wait_for(way(*door), 20)
+    except Exception:
         return None
-    return [port, scheme, str(answer)[:100]]
+    return [*door[:2], answer[:100]] if answer else None
 
 async def main():
     stranger = Security.temporary()
-    doors = [("tcp", None), ("tls", stranger)]
-    knocks = [knock(port, *door) for port in sys.argv[1:] for door in doors]
+    knocks = []
+    for port in sys.argv[1:]:
+        knocks += [knock(ask, port, *door) for door in (("tcp", None), ("tls", stranger))]
+        knocks += [knock(browse, port, path, None) for path in PATHS.split()]
     return [answer for answer in await asyncio.gather(*knocks) if answer]
 
-print(json.dumps(asyncio.run(main())))
+print(json.dumps(asyncio.run(main())), flush=True)
+os._exit(0)  # not waiting for what nobody answers
 """
     assert attack(made, code, *sorted(listening)) == []
