@@ -25,7 +25,7 @@ from pathlib import Path
 
 import httpx
 import psutil
-from running import PASSWORD, hub, sign_in, visitor
+from running import PASSWORD, STARTS_WITHIN_S, hub, sign_in, visitor
 
 from goodman_live.hub.accounts.database import make_engine, session_factory
 from goodman_live.hub.accounts.proposals import create_proposal
@@ -37,6 +37,7 @@ from goodman_live.server_extension.catalogue.migrate import migrate
 PERIOD_S = 5.0
 """Between two looks at the service."""
 GROWTH = 1.10
+JSON = "application/json"
 SERVICE = "goodman_live.server_extension.service"
 
 
@@ -81,6 +82,15 @@ def enter(site: Site, name: str) -> httpx.Client:
         sys.exit(f"{name} cannot sign in")
     client.get("/services/goodman/api/docs/").raise_for_status()
     return client
+
+
+def open_server(client: httpx.Client, name: str) -> None:
+    client.get("/hub/spawn")
+    deadline = time.monotonic() + STARTS_WITHIN_S
+    while not client.get(f"/user/{name}/api").headers["content-type"].startswith(JSON):
+        if time.monotonic() > deadline:
+            sys.exit(f"the server of {name} does not start")
+        time.sleep(1)
 
 
 def listen(site: Site, client: httpx.Client, *, measure: bool) -> None:
@@ -199,6 +209,11 @@ def main() -> int:
     parser.add_argument("--servers", type=int, default=2, help="people with a server of their own")
     parser.add_argument("--every", type=float, default=3.0, help="seconds between two frames")
     arguments = parser.parse_args()
+    print(
+        f"{arguments.minutes:g} minutes, {arguments.people} people, {arguments.servers} servers, "
+        f"a frame each {arguments.every:g} s",
+        flush=True,
+    )
     people = ["chief", *(f"person{number:02d}" for number in range(1, arguments.people))]
     with tempfile.TemporaryDirectory(prefix="goodman-soak-") as folder:
         root, night = Path(folder) / "data", Path(folder) / "night"
@@ -213,13 +228,7 @@ def main() -> int:
             clients = [enter(site, name) for name in people]
             print(f"{len(people)} people signed in in {time.monotonic() - start:.1f} s")
             for name, client in zip(people[: arguments.servers], clients, strict=False):
-                client.get("/hub/spawn")
-                while (
-                    not client.get(f"/user/{name}/api")
-                    .headers["content-type"]
-                    .startswith("application/json")
-                ):
-                    time.sleep(1)
+                open_server(client, name)
             jobs = [(observe, (site, frames, arguments.every)), (ask, (site, clients))]
             threads = [threading.Thread(target=do, args=given, daemon=True) for do, given in jobs]
             threads += [
