@@ -57,7 +57,8 @@ async def test_news_of_what_is_being_opened_are_not_lost_nor_mixed(
     service.state.held.clear()
     await until(lambda: tabs(page) == {2, 20, 21})
     assert page.head.selected == 20
-    assert [one["id"] for one in page.spectrum.widget.spectra] == [20]
+    # The tabs are drawn before the spectrum is.
+    await until(lambda: [one["id"] for one in page.spectrum.widget.spectra] == [20])
 
 
 async def test_a_service_that_is_away_is_waited_for(page: AdvancedPage, service: Service):
