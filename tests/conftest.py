@@ -34,7 +34,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -46,7 +46,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
     from sqlalchemy import Engine
     from sqlalchemy.orm import Session
 
@@ -315,6 +315,14 @@ def browser() -> Iterator[Browser]:
     options = ["--no-sandbox", "--use-gl=swiftshader", "--disable-dev-shm-usage"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=options)
+        plain = browser.new_context
+
+        def patient(**given: Any) -> BrowserContext:
+            context = plain(**given)
+            context.set_default_timeout(120_000)  # a loaded machine may be slow to answer a click
+            return context
+
+        browser.new_context = patient  # type: ignore[method-assign]
         yield browser
         browser.close()
 
@@ -337,7 +345,6 @@ def enter(live: Live) -> Callable[..., None]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1400, "height": 900})
-    context.set_default_timeout(120_000)  # a loaded machine may take long to answer a click
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))

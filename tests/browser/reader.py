@@ -30,7 +30,6 @@ class Reader:
         self.live, self.name, self.scheme = live, name, scheme
         size = {"width": 1280, "height": 860}
         self.context = browser.new_context(color_scheme=scheme, viewport=size)
-        self.context.set_default_timeout(120_000)
         self.page = self.context.new_page()
         self.asked, self.faults = [], []
         self.context.on("request", lambda request: self.asked.append(request.url))

@@ -29,7 +29,6 @@ def scheme(request):
 def data(browser, live, scheme, enter):
     """The Data page of the observer, open on the target's calibrated spectrum."""
     context = browser.new_context(color_scheme=scheme, viewport={"width": 1440, "height": 1000})
-    context.set_default_timeout(120_000)
     page = context.new_page()
     page.asked, page.faults = [], []
     page.on("request", lambda request: page.asked.append(request.url))
