@@ -183,7 +183,6 @@ WRONG_LAMPS = {
     "argon": {"LAMP_HGA": False, "LAMP_NE": False, "LAMP_AR": True, "OBJECT": "Ar"},
     "copper": {"LAMP_HGA": False, "LAMP_NE": False, "LAMP_CU": True, "OBJECT": "CuHeAr"},
     "iron": {"LAMP_HGA": False, "LAMP_NE": False, "LAMP_FE": True, "OBJECT": "FeHeAr"},
-    "mercury alone": {"LAMP_NE": False, "OBJECT": "HgAr"},
     "another grating": {"GRATING": "600_SYZY_NEW", "WAVMODE": None},
 }
 
@@ -196,6 +195,19 @@ def test_a_header_that_names_the_wrong_lamp_is_not_believed(altered, name):
     except UntrustedSolutionError:
         return
     assert not found.axis.trusted
+
+
+@pytest.mark.real
+def test_the_neon_of_the_real_arc_is_noticed_where_its_header_names_mercury_alone(
+    real_frames, altered
+):
+    reference, _ = solve_file(real_frames / "sp_400m1.fits")
+    found = altered(LAMP_NE=False, OBJECT="HgAr")
+    assert found.axis.trusted, found.axis.reasons
+    assert found.axis.unnamed == ("NE",)
+    x = np.linspace(*found.axis.coverage, 300)
+    apart = (found.axis.wavelength(x) - reference.axis.wavelength(x)) / found.axis.scale(x)
+    assert np.abs(apart).max() <= 0.1
 
 
 @pytest.fixture(scope="module")
