@@ -17,6 +17,9 @@ _SHARE_OF_ALLOWANCE = 0.62
 0.70 and 0.80 binned."""
 _SHARE_OF_FAINT = 2.0
 """The same of centres that are uncertain by more than `UNCERTAIN`."""
+_SLIGHT, _HIDDEN = 2e-3, 0.01
+"""Share of the brightest line below which a line may hide others as faint that no list expects,
+and how far these may pull it, in line widths: long exposures and wide slits show them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,8 @@ class Seen:
         result: NDArray[np.float64] = (
             _SHARE_OF_ALLOWANCE + (_SHARE_OF_FAINT - _SHARE_OF_ALLOWANCE) * faint
         ) * sigma
-        return result
+        slight = self.flux[index] < _SLIGHT * np.max(self.flux)
+        return np.hypot(result, np.where(slight, _HIDDEN * self.fwhm[index], 0.0))
 
     def brightness(self) -> NDArray[np.intp]:
         """Return 0, 1 or 2 for faint, middling and bright lines."""
