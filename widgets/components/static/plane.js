@@ -481,7 +481,8 @@ function render({ model, el }) {
     find();
   });
   redraw(model, ["detail", "detail_pixels", "detail_flags"], () => { take("detail"); if (last) say(last); redo(); });
-  redraw(model, ["cuts", "wave"], redo);
+  redraw(model, ["cuts"], redo);
+  redraw(model, ["wave"], () => { if (last) say(last); redo(); });  // it comes after the picture
   return keeper.stop;
 }
 export default { render };
