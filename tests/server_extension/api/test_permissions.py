@@ -149,6 +149,8 @@ BLOCKS = {
     "api_files_spectrum_calibrate_flux_create": "api/files/spectrum/calibrate/flux/",
     "api_files_image_astrometry_create": "api/files/image/astrometry/",
     "api_files_spectrum_stack_create": "api/files/spectrum/stack/",
+    "api_files_image_acquisition_create": "api/files/image/acquisition/",
+    "api_files_focus_create": "api/files/focus/",
 }
 # Only the blocks of this installation have routes.
 ROWS |= {
