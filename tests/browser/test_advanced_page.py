@@ -8,7 +8,6 @@ import io
 import re
 import time
 
-import httpx
 import pytest
 from PIL import Image
 
@@ -26,20 +25,6 @@ def reader(browser, live, settled):
     reader.page.set_viewport_size({"width": 1280, "height": 860})
     yield reader
     reader.close()
-
-
-@pytest.fixture(scope="module")
-def api(live, sign_in):
-    """Return ``api(path, **query)``: what the service answers the observer."""
-    answer = sign_in("observer")
-    token = answer.post(
-        "/hub/api/users/observer/tokens",
-        json={"note": "figures", "scopes": ["access:services!service=goodman"]},
-        headers={"X-XSRFToken": answer.cookies.get("_xsrf", path="/hub/")},
-    ).json()["token"]
-    headers = {"Authorization": f"Token {token}"}
-    with httpx.Client(headers=headers, trust_env=False, timeout=60) as client:
-        yield lambda path, **query: client.get(f"{live.api}/{path}/", params=query).json()
 
 
 @pytest.fixture(scope="module")
