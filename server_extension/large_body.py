@@ -23,9 +23,19 @@ class LargeBodyHandler(ApiHandler):
     async def prepare(self) -> None:  # type: ignore[override]
         """Admit the caller, then let the body come."""
         self._chunks: list[bytes] = []
-        await super().prepare()
-        most = self.backend.settings.max_upload_bytes + FORM_BYTES
+        self._refusal: Exception | None = None
         told = self.request.headers.get("Content-Length", "0")
+        try:
+            await super().prepare()
+        except Exception as refusal:
+            streamed = "Transfer-Encoding" in self.request.headers
+            if streamed or not told.isdecimal() or int(told) > FORM_BYTES:
+                raise
+            # An answer before the request is read whole closes the connection, which may lose
+            # the answer, and the next request on it.
+            self._refusal = refusal
+            return
+        most = self.backend.settings.max_upload_bytes + FORM_BYTES
         if not told.isdecimal():
             raise RequestError("Content-Length is no number.")
         if int(told) > most:
@@ -39,6 +49,8 @@ class LargeBodyHandler(ApiHandler):
 
     def take_body(self) -> None:
         """Put the body together, as the web server does with small ones."""
+        if self._refusal is not None:
+            raise self._refusal
         request = self.request
         request.body = b"".join(self._chunks)
         self._chunks.clear()
