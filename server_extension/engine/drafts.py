@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -28,7 +29,7 @@ from goodman_live.server_extension.engine.draft import Draft
 from goodman_live.server_extension.engine.minimums import flat_for, least_frames, minimum_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy.orm import Session
 
@@ -36,6 +37,27 @@ log = structlog.get_logger(__name__)
 
 NEAREST = 200
 """Candidates that are looked at, the nearest in time."""
+
+
+_LOOK = "goodman.look"
+"""Where a session keeps what `one_look` has read."""
+
+
+@contextmanager
+def one_look(session: Session) -> Iterator[None]:
+    """Read the settings of a proposal and the mended headers of a frame once until the end."""
+    session.info[_LOOK] = {}
+    try:
+        yield
+    finally:
+        del session.info[_LOOK]
+
+
+def _once(session: Session, key: tuple[Any, ...], read: Callable[[], Any]) -> Any:
+    found = session.info.get(_LOOK, {})
+    if key not in found:
+        found[key] = read()
+    return found[key]
 
 
 def settings_for(
@@ -48,13 +70,9 @@ def settings_for(
     SettingsError
         If an override is not accepted.
     """
-    kept = session.scalar(select(Proposal.settings).where(Proposal.soar_id == proposal_id))
-    try:
-        stored = ReductionSettings(**(kept or {}))
-    except (ValidationError, TypeError):
-        # Written by an older version; the defaults are better than no reduction.
-        log.exception("settings.unreadable", proposal=proposal_id)
-        stored = ReductionSettings()
+    stored: ReductionSettings = _once(
+        session, ("settings", proposal_id), lambda: _stored_settings(session, proposal_id)
+    )
     if not overrides:
         return stored
     try:
@@ -65,8 +83,23 @@ def settings_for(
         raise SettingsError(f"Setting '{name}': {fault['msg']}.", field=name) from None
 
 
+def _stored_settings(session: Session, proposal_id: str) -> ReductionSettings:
+    kept = session.scalar(select(Proposal.settings).where(Proposal.soar_id == proposal_id))
+    try:
+        return ReductionSettings(**(kept or {}))
+    except (ValidationError, TypeError):
+        # Written by an older version; the defaults are better than no reduction.
+        log.exception("settings.unreadable", proposal=proposal_id)
+        return ReductionSettings()
+
+
 def overlay_of(session: Session, raw_id: int) -> dict[str, str]:
     """Return the header values that people mended on a raw frame."""
+    found: dict[str, str] = _once(session, ("overlay", raw_id), lambda: _overlay(session, raw_id))
+    return found
+
+
+def _overlay(session: Session, raw_id: int) -> dict[str, str]:
     rows = session.execute(
         select(HeaderRepair.keyword, HeaderRepair.used)
         .where(HeaderRepair.frame_id == raw_id, HeaderRepair.by_hand)

@@ -19,7 +19,7 @@ from goodman_live.server_extension.disk import DiskGuard
 from goodman_live.server_extension.engine import jobs, requests, triggers
 from goodman_live.server_extension.engine.cluster import Cluster
 from goodman_live.server_extension.engine.desk import Desk
-from goodman_live.server_extension.engine.drafts import group_of
+from goodman_live.server_extension.engine.drafts import group_of, one_look
 from goodman_live.server_extension.engine.events import EventStream
 from goodman_live.server_extension.engine.profile import load_profile
 from goodman_live.server_extension.engine.runner import Runner
@@ -42,8 +42,8 @@ ASK_PATIENCE_S = 120.0
 """How long a person waits for what a worker finds out."""
 ASK_PRIORITY = 100
 """Of such a question at Dask: before every job, for it is short."""
-PLAN_BATCH = 20
-"""Frames planned in one transaction."""
+PLAN_BATCH = 5
+"""Frames planned in one transaction: what it queues can begin when it ends."""
 
 
 class NoAnswerError(GoodmanError):
@@ -347,7 +347,7 @@ def plan_frames(session: Session, frame_ids: Iterable[int], product_root: Path) 
                 continue
             groups.add(group)
         try:
-            with session.begin_nested():
+            with session.begin_nested(), one_look(session):
                 triggers.plan(session, raw, product_root)
         except (GoodmanError, ValueError) as error:
             log.warning("plan.failed", frame=frame_id, error=str(error))

@@ -55,14 +55,13 @@ def find_equal(session: Session, draft: Draft, asker: Asker | None = None) -> Jo
     A job whose products were deleted does not count; the mask beside one is none by itself.
     """
     owner = asker.owner_id if asker else None
-    versions = session.scalars(
-        select(Job.code_version)
-        .where(Job.frame_id == draft.frame.id, Job.block == draft.block.name)
-        .distinct()
-    ).all()
-    keys = [draft.key(version, owner) for version in {*versions, CODE_VERSION}]
-    for job in session.scalars(select(Job).where(Job.key.in_(keys)).order_by(Job.id.desc())):
-        if job.error.get("code") == REPLACED:
+    keys: dict[str, str] = {}
+    same = (Job.frame_id == draft.frame.id, Job.block == draft.block.name)
+    for job in session.scalars(select(Job).where(*same).order_by(Job.id.desc())):
+        version = job.code_version
+        if version not in keys:
+            keys[version] = draft.key(version, owner)
+        if job.key != keys[version] or job.error.get("code") == REPLACED:
             continue
         if job.state != "done" or any(one.role != MASK for one in products_of(session, job)):
             return job

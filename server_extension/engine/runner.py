@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -43,6 +44,8 @@ HOLD_S = 5.0
 """A job that found the disk full keeps its place at the workers for so long, then runs again."""
 WITHOUT_S = 30.0
 """A cluster of ours that has had no worker for so long is started anew."""
+MOST_UNBEGUN = 10
+"""How often a job may lose its worker before it began until that counts as its own fault."""
 RECONNECT_S = 2.0
 """Pause between attempts to reach a scheduler that was lost."""
 
@@ -73,6 +76,7 @@ class Runner:
         self._running: dict[int, asyncio.Task[None]] = {}
         self._workers: dict[int, str] = {}
         self._cancelled: set[int] = set()
+        self._unbegun: Counter[int] = Counter()
         self._slots = 0
         self._asked = 0.0
         self._had_slots = time.monotonic()
@@ -170,7 +174,10 @@ class Runner:
         except KilledWorker:
             bound.warning("job.worker_died", tries=job.tries)
             trace = await asyncio.to_thread(_read_trace, order.crash_file)
-            await self._desk.write(_worker_died, job.id, trace)
+            if trace is None and self._is_innocent(job.id):
+                await self._desk.write(_lost, job.id, "its worker died before it began")
+                return
+            await self._desk.write(_worker_died, job.id, trace or "")
             await self._on_done(job, [])
         except TimeoutError:
             await self._end_worker(job.id)
@@ -184,6 +191,15 @@ class Runner:
         else:
             await self._record(job, report)
             bound.info("job.ended", seconds=round(report["seconds"], 3), failed="error" in report)
+
+    def _is_innocent(self, job_id: int) -> bool:
+        """Tell whether a job that left no trace on our own host may be tried again uncounted.
+
+        It waited on a worker that died of another job. That a worker dies before it can begin is
+        possible all the same, so this has an end.
+        """
+        self._unbegun[job_id] += 1
+        return self._cluster.is_ours and self._unbegun[job_id] <= MOST_UNBEGUN
 
     async def _send(self, job: Job, order: Order) -> dict[str, Any]:
         future = self._cluster.client.submit(
@@ -366,10 +382,11 @@ def _finish(
     return made
 
 
-def _read_trace(path: Path) -> str:
+def _read_trace(path: Path) -> str | None:
+    """Return what the interpreter wrote when it died; None if the job had not begun."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")[:20_000]
     except FileNotFoundError:
-        return ""
+        return None
     finally:
         path.unlink(missing_ok=True)

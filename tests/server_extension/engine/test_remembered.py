@@ -50,6 +50,7 @@ def night(session):
             frame_id=frame.id,
             original_id=frame.id,
             user_id=user,
+            proposal_id=frame.proposal_id,
             state="done",
             finished=BEGIN + dt.timedelta(minutes=minute),
             spec={"apertures": apertures},
