@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tornado.httputil import parse_body_arguments
+from tornado.httputil import HTTPInputError, parse_body_arguments
 from tornado.web import stream_request_body
 
 from goodman_live.server_extension.handler import ApiHandler
@@ -55,4 +55,7 @@ class LargeBodyHandler(ApiHandler):
         request.body = b"".join(self._chunks)
         self._chunks.clear()
         kind = request.headers.get("Content-Type", "")
-        parse_body_arguments(kind, request.body, request.body_arguments, request.files)
+        try:
+            parse_body_arguments(kind, request.body, request.body_arguments, request.files)
+        except HTTPInputError as error:
+            raise RequestError(f"The form cannot be read: {error}.") from error

@@ -71,13 +71,14 @@ class Source:
         """
         scale = np.exp(-self.width(u))
         grid, tables = self.table()
-        z = offset * scale
-        nodes = tables.shape[0]
-        place = (u + 1) / 2 * (nodes - 1)
+        place, k = _places(offset * scale, grid)
+        last = tables.shape[0] - 1
+        node = (u + 1) / 2 * last
         share: NDArray[np.float64] = np.zeros(offset.shape)
-        for k in range(nodes):
-            weight = np.clip(1 - np.abs(place - k), 0, 1) if nodes > 1 else np.ones_like(u)
-            share += weight * lookup(z, grid, tables[k])
+        for number, table in enumerate(tables):
+            weight = np.clip(1 - np.abs(node - number), 0, 1) if last else np.ones_like(u)
+            near = _span(weight)  # a node tells of the columns about it alone
+            share[:, near] += weight[near] * _read(table, place[:, near], k[:, near])
         return share * scale
 
     def moved(self, path: Series) -> Source:
@@ -91,16 +92,32 @@ def table_grid(reach: float) -> NDArray[np.float64]:
     return STEP * np.arange(-half, half + 1, dtype=float)
 
 
-def lookup(
-    z: NDArray[np.float64], grid: NDArray[np.float64], table: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Interpolate an evenly spaced table linearly; zero outside."""
+def _places(
+    z: NDArray[np.float64], grid: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Return where finite `z` lie in steps from the beginning of the grid, and the step below.
+
+    The step is -1 outside.
+    """
     place = (z - grid[0]) / STEP
-    inside = (place >= 0) & (place < grid.size - 1)
-    k = np.where(inside, place, 0).astype(np.intp)
-    low = table[k]
-    out: NDArray[np.float64] = low + (place - k) * (table[k + 1] - low)
-    return np.asarray(np.where(inside, out, 0.0))
+    k = np.floor(np.clip(place, -1, grid.size - 1)).astype(np.intp)
+    k[k == grid.size - 1] = -1
+    return place, k
+
+
+def _read(
+    table: NDArray[np.float64], place: NDArray[np.float64], k: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    # One more of zeros at the end is what -1 finds.
+    low = np.append(table[:-1], 0.0)
+    slope = np.append(np.diff(table), 0.0)
+    return np.asarray(low[k] + (place - k) * slope[k])
+
+
+def _span(weight: NDArray[np.float64]) -> slice:
+    """Return the columns from the first to the last that have weight."""
+    there = np.flatnonzero(weight)
+    return slice(int(there[0]), int(there[-1]) + 1) if there.size else slice(0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -86,6 +86,8 @@ class State:
         self.keys: list[str | None] = []
         self.bodies: list[dict[str, Any]] = []
         self.failures: list[int] = []
+        self.draws = True
+        """Whether pictures can be drawn just now."""
         self.held: set[int] = set()
         """Numbers of files whose record is not given yet."""
         self.streams = True
@@ -185,7 +187,9 @@ class Download(Handler):
 class Picture(Handler):
     def get(self) -> None:
         row = self.state.files[int(self.get_query_argument("id"))]
-        if row["object"] == "BROKEN":
+        if not self.state.draws:
+            self.problem(503, "told_to", "The service was told to fail.")
+        elif row["object"] == "BROKEN":
             self.problem(422, "bad_frame", f"{row['file_name']} is truncated.")
         elif self.get_query_argument("format") == "json":
             self.write(SPECTRUM if row["data_type"] in "345" else IMAGE)

@@ -329,6 +329,22 @@ def test_a_large_body_is_refused_before_it_is_sent(service, world, name, told, s
     assert answer.split()[1] == status
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"--x\r\n",
+        b"--x\r\nContent-Disposition: form-data\r\n\r\nx\r\n--x--\r\n",
+        b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\nx',
+        b"--x\r\n" * 500 + b"--x--\r\n",
+    ],
+)
+def test_a_broken_form_is_refused(as_, world, body):
+    client = as_("staff", **{"Content-Type": "multipart/form-data; boundary=x"})
+    answer = client.post("api/files/", content=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
 @pytest.mark.parametrize("path", ["api/files/comments/", "api/nothing/", "login", "api/users/"])
 def test_no_other_route_takes_a_large_body(service, world, path):
     address = urlsplit(service.url)

@@ -339,10 +339,10 @@ async def test_news_of_what_is_about_to_go_do_not_take_the_choice_back(
 async def test_a_view_that_failed_comes_when_the_service_is_back(open_page, service: Service):
     page = open_page()
     await until(lambda: page.detail.viewer.shows == 3 and page.detail.viewer.frame.children)
-    service.state.failures[:] = [503] * 500
-    page.detail.viewer.show(service.state.files[2], "")
+    service.state.draws = False
+    page.detail.open(2)
     await until(lambda: "Trying again" in page.detail.viewer.note.text)
-    service.state.failures.clear()
+    service.state.draws = True
     await until(lambda: not page.detail.viewer.note.text and page.detail.viewer._drawn == 2)
 
 
