@@ -64,7 +64,8 @@ def test_an_image_tells_values_zooms_to_pixels_and_is_cut(reader, products, api)
     x, y = place(page, 900, 500)
     page.mouse.move(x, y)
     page.wait_for_function(
-        "document.querySelector('.gl-plane .gl-readout').textContent.includes('Å')", timeout=60_000
+        "document.querySelector('.gl-plane .gl-readout')?.textContent.includes('Å')",
+        timeout=60_000,
     )
     before = numbers(page, PLANE, "view")
     for _ in range(12):
@@ -180,7 +181,7 @@ def test_a_spectrum_is_compared_measured_and_exported(reader, products):
     page.locator(CURVES).focus()
     page.keyboard.press("+")
     page.wait_for_function(
-        f"document.querySelector('{CURVES}').dataset.view.split(' ')[0] > {whole[0]}"
+        f"document.querySelector('{CURVES}')?.dataset.view.split(' ')[0] > {whole[0]}"
     )
     with page.expect_download() as came:
         page.locator(".gl-curves [data-export=csv]").click()

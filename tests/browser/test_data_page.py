@@ -57,9 +57,9 @@ def picture(page, name):
 def wait_for_frame(page, root):
     """Wait until tabs and comments speak of a file of this frame."""
     page.wait_for_function(
-        "(root) => { const said = document.querySelector('.gl-comments').dataset,"
+        "(root) => { const said = document.querySelector('.gl-comments')?.dataset,"
         " tab = document.querySelector('.gl-tabs [aria-selected=true]');"
-        " return said.root === root && tab && tab.dataset.file === said.file; }",
+        " return said && said.root === root && tab && tab.dataset.file === said.file; }",
         arg=root,
         timeout=PATIENCE_MS,
     )
@@ -154,7 +154,7 @@ def test_a_hostile_comment_stays_text(data, scheme):
     field.fill(text)
     data.get_by_role("button", name="Add comment").click()
     # Cleared as soon as it is kept.
-    data.wait_for_function("document.querySelector('.gl-comments textarea').value === ''")
+    data.wait_for_function("document.querySelector('.gl-comments textarea')?.value === ''")
     said = data.locator(".gl-comments li p", has_text=f"<b>{scheme}</b>")
     said.first.wait_for(timeout=PATIENCE_MS)
     assert said.first.inner_text() == text
@@ -189,7 +189,7 @@ def test_deleting_a_product_asks_first_and_can_be_left(data):
     data.locator("[data-action=delete]").click()
     data.get_by_role("alertdialog").wait_for()
     data.get_by_role("button", name="Keep it").click()
-    data.wait_for_function("document.querySelector('.gl-sure').hidden")
+    data.wait_for_function("document.querySelector('.gl-sure')?.hidden")
     assert data.get_by_role("tab", name="Wavelength calibrated").count() >= 1
 
 
@@ -199,7 +199,7 @@ def test_what_a_raw_frame_is_can_be_said_and_left(data):
     asked = data.get_by_role("alertdialog")
     assert "Direct image" in asked.get_by_label("Reclassify").locator("option").all_inner_texts()
     asked.get_by_role("button", name="Keep it").click()
-    data.wait_for_function("document.querySelector('.gl-sure').hidden")
+    data.wait_for_function("document.querySelector('.gl-sure')?.hidden")
     links = data.locator("[data-action=advanced]").get_attribute("href")
     assert links.startswith("advanced.ipynb?file=")
 

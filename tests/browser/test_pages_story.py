@@ -62,7 +62,7 @@ def test_a_search_is_narrowed_sorted_shared_and_taken_home(pi, live):
     bias.locator("input").check()
     page.wait_for_function("location.search.includes('obstype=BIAS')", timeout=30_000)
     page.wait_for_function(
-        "(n) => document.querySelector('.gl-titleline .gl-count').textContent === n", arg=count
+        "(n) => document.querySelector('.gl-titleline .gl-count')?.textContent === n", arg=count
     )
     page.get_by_role("button", name="File name").click()
     page.wait_for_function("location.search.includes('ordering=-file_name')", timeout=30_000)
@@ -141,7 +141,7 @@ def test_settings_say_what_a_change_would_do_and_refuse_nonsense(pi):
     page.get_by_text("Applied to new frames").wait_for(timeout=60_000)
     page.reload()
     field.wait_for(timeout=PATIENCE_MS)
-    page.wait_for_function("document.querySelector('[name=max_targets]').value === '5'")
+    page.wait_for_function("document.querySelector('[name=max_targets]')?.value === '5'")
     field.fill("900")
     page.get_by_role("button", name="Apply to new frames").click()
     page.locator("[data-field=max_targets] .gl-fault:visible").wait_for()
