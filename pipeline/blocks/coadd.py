@@ -10,6 +10,7 @@ import numpy as np
 
 from goodman_live.pipeline.blocks.recording import put_inputs
 from goodman_live.pipeline.blocks.result import BlockResult, Product, QualityValue
+from goodman_live.pipeline.blocks.stack import ROLE
 from goodman_live.pipeline.core.coadd import coadd
 from goodman_live.pipeline.core.errors import MissingCalibrationError
 from goodman_live.pipeline.core.info import Technique
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from goodman_live.pipeline.core.coadd import Coadd
     from goodman_live.pipeline.core.frame import Frame
     from goodman_live.pipeline.settings import ReductionSettings
-
-ROLE = "stack"
-"""Role of the product, beside the single frame of its newest exposure."""
 
 
 def stack_frames(

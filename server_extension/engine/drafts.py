@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -204,17 +205,8 @@ def draft_master(
         choices["bias"] = _add_master(session, raw, Kind.BIAS, inputs)
     block = blocks.BIAS if bias else blocks.FLAT
     draft = draft_of(session, block, raw, raw, inputs, settings, choices, overrides)
-    return Draft(
-        block=block,
-        frame=members[0],
-        inputs=inputs,
-        settings=settings,
-        overrides=draft.overrides,
-        provisional=draft.provisional,
-        grade=draft.grade,
-        reasons=draft.reasons,
-        group=group_of(raw),
-    )
+    # What was mended on one frame is not true of the others.
+    return replace(draft, frame=members[0], overlay={}, group=group_of(raw))
 
 
 def group_of(raw: Frame) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,6 @@ from goodman_live.server_extension.catalogue.errors import ConflictError
 from goodman_live.server_extension.catalogue.facts import info_of
 from goodman_live.server_extension.catalogue.models import Frame
 from goodman_live.server_extension.engine import blocks, jobs
-from goodman_live.server_extension.engine.draft import Draft
 from goodman_live.server_extension.engine.drafts import (
     draft_of,
     original_of,
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sqlalchemy.orm import Session
+
+    from goodman_live.server_extension.engine.draft import Draft
 
 MOST = 30
 """Frames of a focus run at most, the newest: each is read again when one comes."""
@@ -60,16 +62,8 @@ def draft_focus(session: Session, raw: Frame, overrides: Mapping[str, Any] | Non
         {},
         overrides,
     )
-    return Draft(
-        block=draft.block,
-        frame=draft.frame,
-        inputs=draft.inputs,
-        settings=draft.settings,
-        overrides=draft.overrides,
-        overlay=draft.overlay,
-        grade=draft.grade,
-        group=f"focus {run[0].original_file or run[0].file_name} {run[0].id}"[:255],
-    )
+    group = f"focus {run[0].original_file or run[0].file_name} {run[0].id}"[:255]
+    return replace(draft, group=group)
 
 
 def run_of(session: Session, raw: Frame) -> list[Frame]:
