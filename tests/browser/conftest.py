@@ -1,4 +1,4 @@
-"""Fixtures of the tests that drive a browser.
+"""Fixtures of the tests that drive a browser, and what a failed one leaves to read.
 
 ============  ========  =====================================================================
 fixture       scope     gives
@@ -8,15 +8,45 @@ fixture       scope     gives
 ============  ========  =====================================================================
 """
 
+import re
 import time
 
 import httpx
 import pytest
+from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import Page
 
-from tests.browser.reader import PATIENCE_MS
+from tests.browser.reader import PATIENCE_MS, Reader
 
 ENDS = {"done", "kept", "failed"}
 """States of a raw frame of which nothing more is to be made."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Add to a failure what the pages showed, and what the system's own log says of it."""
+    report = yield
+    if report.failed:
+        for name, given in getattr(item, "funcargs", {}).items():
+            page = given.page if isinstance(given, Reader) else given
+            if isinstance(page, Page) and not page.is_closed():
+                report.sections.append((f"page of {name}", _what_is_shown(page)))
+            elif name == "live":
+                lines = given.root.with_name(f"{given.root.name}.out").read_text().splitlines()
+                told = [
+                    line
+                    for line in lines
+                    if re.search("warn|error|exception", line, re.IGNORECASE)
+                ]
+                report.sections.append(("log of the system", "\n".join(told[-30:])))
+    return report
+
+
+def _what_is_shown(page):
+    try:
+        return f"{page.url}\n{page.locator('body').inner_text(timeout=5_000)[:3000]}"
+    except PlaywrightError as error:
+        return f"{page.url}\nnot to be read: {error}"
 
 
 @pytest.fixture(scope="module")

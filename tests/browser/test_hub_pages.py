@@ -100,7 +100,7 @@ def make_a_token(page):
 def invitation(live):
     """Return the address of a one-time link that works."""
     with live.sessions()() as session:
-        user = create_user(session, username="newcomer", email="newcomer@example.org")
+        user = create_user(session, username="latecomer", email="latecomer@example.org")
         token = links.issue(session, user, links.Purpose.INVITATION)
     return f"{live.url}/hub/set-password?token={token}"
 
