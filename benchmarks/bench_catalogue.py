@@ -97,12 +97,21 @@ def _row(rng: np.random.Generator, began: datetime, i: int, rows: int) -> dict[s
         "slit": "1.0_LONG_SLIT",
         "wavmode": wavmode,
         "roi": "Spectroscopic 2x2",
-        "camera": "Red",
+        "camera": ("Red", "Blue")[number % 5 == 0],
+        "xbin": 1 + number % 2,
+        "ybin": 1 + number % 2,
+        "exptime_s": float(rng.integers(1, 1800)),
+        "airmass": 1.0 + float(rng.random()),
+        # The targets of a proposal lie together on the sky.
+        "ra_deg": None if kind == "bias" else 9.0 * number + float(rng.random()),
+        "dec_deg": None if kind == "bias" else 30.0 - 2.0 * number + float(rng.random()),
+        "version": 1 + int(data_type > 1 and i % 7 == 0),
+        "grade": ("", "A", "B", "C")[i % 4] if data_type else "",
         "start": at,
         "mid": at,
         "date": at.date(),
         "night": f"{at:%Y%m%d}",
-        "state": "done",
+        "state": ("done", "done", "done", "kept", "waiting", "failed")[i % 97 % 6],
         "quality": {}, "settings": {}, "versions": {}, "timing": {}, "messages": [],
     }  # fmt: skip
 

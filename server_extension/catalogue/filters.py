@@ -66,7 +66,7 @@ FACETS = (
 )
 """Filters whose values are counted."""
 
-ORDERINGS: dict[str, InstrumentedAttribute[Any]] = {
+ORDERINGS: dict[str, InstrumentedAttribute[Any] | tuple[InstrumentedAttribute[Any], ...]] = {
     "id": Frame.id,
     "date": Frame.start,
     "start": Frame.start,
@@ -85,9 +85,16 @@ ORDERINGS: dict[str, InstrumentedAttribute[Any]] = {
     "wavmode": Frame.wavmode,
     "slit": Frame.slit,
     "roi": Frame.roi,
+    "technique": Frame.technique,
     "grade": Frame.grade,
+    "state": Frame.state,
+    "obsra": Frame.ra_deg,
+    "obsdec": Frame.dec_deg,
+    "camera": Frame.camera,
+    "binning": (Frame.xbin, Frame.ybin),
+    "version": Frame.version,
 }
-"""What a list can be ordered by; a leading minus reverses."""
+"""What a list can be ordered by, a column or several; a leading minus reverses."""
 
 DEEPEST = 2**62
 """Largest offset: beyond it databases overflow."""
@@ -230,7 +237,9 @@ def read_ordering(text: str) -> list[tuple[InstrumentedAttribute[Any], bool]]:
                 remedy=f"Accepted: {', '.join(ORDERINGS)}, each with an optional minus.",
                 field="ordering",
             )
-        keys.append((ORDERINGS[name], not part.strip().startswith("-")))
+        columns = ORDERINGS[name]
+        up = not part.strip().startswith("-")
+        keys += [(one, up) for one in (columns if isinstance(columns, tuple) else (columns,))]
     if keys[-1][0] is not Frame.id:
         keys.append((Frame.id, keys[-1][1]))  # ties keep one order on every page
     return keys

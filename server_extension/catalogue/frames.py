@@ -47,6 +47,13 @@ class Frame(Audience, Base):
         Index("ix_frames_wavmode", "wavmode", "id"),
         Index("ix_frames_slit", "slit", "id"),
         Index("ix_frames_roi", "roi", "id"),
+        Index("ix_frames_technique", "technique", "id"),
+        Index("ix_frames_state", "state", "id"),
+        Index("ix_frames_ra", "ra_deg", "id"),
+        Index("ix_frames_dec", "dec_deg", "id"),
+        Index("ix_frames_camera", "camera", "id"),
+        Index("ix_frames_binning", "xbin", "ybin", "id"),
+        Index("ix_frames_version", "version", "id"),
         # Counted by grade within what one may see.
         Index(
             "ix_frames_grade",

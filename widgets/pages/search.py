@@ -61,25 +61,26 @@ OPTIONAL = {
     "grating": column("grating", "Grating", sort="grating"),
     "slit": column("slit", "Slit", sort="slit"),
     "roi": column("roi", "ROI", sort="roi"),
+    "technique": column("technique", "Technique", sort="technique"),
     "date": column("date", "Date", sort="date", kind="mono"),
     "type": column("type", "Type", sort="data_type"),
     "grade": column("grade", "Grade", tone="grade_tone", sort="grade"),
-    "state": column("state", "State", tone="state_tone"),
+    "state": column("state", "State", tone="state_tone", sort="state"),
     "start": column("start", "Start (UTC)", sort="start", kind="mono"),
     "exptime": column("exptime", "Exposure (s)", sort="exptime"),
     "airmass": column("airmass", "Airmass", sort="airmass"),
-    "obsra": column("obsra", "RA", kind="mono"),
-    "obsdec": column("obsdec", "Dec", kind="mono"),
-    "camera": column("camera", "Camera"),
-    "binning": column("binning", "Binning"),
-    "version": column("version", "Version"),
+    "obsra": column("obsra", "RA", sort="obsra", kind="mono"),
+    "obsdec": column("obsdec", "Dec", sort="obsdec", kind="mono"),
+    "camera": column("camera", "Camera", sort="camera"),
+    "binning": column("binning", "Binning", sort="binning"),
+    "version": column("version", "Version", sort="version"),
     "created": column("created", "In the catalogue", sort="created", kind="mono"),
 }
 """Columns that can be put away; those of the public service are shown at first."""
 FIRST = ("wavmode", "filter", "filter_2", "grating", "slit", "roi", "date", "type")
 TONES = {"failed": "bad", "waiting": "warn", "working": "info"}
 GRADES = {"A": "good", "B": "good", "C": "warn", "D": "bad"}
-ORDERINGS = {one["sort"] for one in (*ALWAYS, *OPTIONAL.values()) if "sort" in one} | {"id"}
+ORDERINGS = {one["sort"] for one in (*ALWAYS, *OPTIONAL.values())} | {"id"}
 
 
 class SearchPage:
@@ -265,6 +266,7 @@ def file_row(file: File) -> dict[str, Any]:
         "airmass",
         "obsra",
         "obsdec",
+        "technique",
         "camera",
         "binning",
         "version",

@@ -27,13 +27,19 @@ def session(catalogue):
                     grating="400_SYZY" if number % 3 else "930_SYZY",
                     date=date(2026, 8, 1 + number % 20),
                     exptime_s=number % 4,
+                    xbin=1 + number % 3,
+                    ybin=1 + number % 2,
+                    ra_deg=None if number % 5 == 0 else 7.0 * (number % 9),
                 )
             )
     with catalogue.read() as session:
         yield session
 
 
-@pytest.mark.parametrize("ordering", ["-id", "id", "exptime", "-exptime,file_name", "-date"])
+@pytest.mark.parametrize(
+    "ordering",
+    ["-id", "id", "exptime", "-exptime,file_name", "-date", "binning", "-binning", "-obsra"],
+)
 def test_pages_tile_the_list_whatever_the_end_they_are_read_from(session, ordering):
     one = list_frames(session, LOCAL_OWNER, ordering=ordering, page_size=100).frames
     assert len(one) == 57
@@ -45,6 +51,13 @@ def test_pages_tile_the_list_whatever_the_end_they_are_read_from(session, orderi
         ).frames
     ]
     assert pages == [frame.id for frame in one]
+
+
+def test_binning_is_ordered_by_both_axes_and_ties_by_age(session):
+    frames = list_frames(session, LOCAL_OWNER, ordering="-binning", page_size=100).frames
+    keys = [(frame.xbin, frame.ybin, frame.id) for frame in frames]
+    assert keys == sorted(keys, reverse=True)
+    assert len({key[:2] for key in keys}) == 6
 
 
 def test_filters_combine(session):

@@ -4,6 +4,7 @@ import ast
 import math
 from typing import Any
 
+from goodman_live.server_extension.catalogue.filters import ORDERINGS
 from goodman_live.widgets.pages import search, search_script
 from tests.widgets.service import make_file
 
@@ -46,6 +47,11 @@ def test_every_column_has_its_cell():
         "Raw (mask)",
         "warn",
     )
+
+
+def test_every_column_is_sorted_by_the_service():
+    columns = (*search.ALWAYS, *search.OPTIONAL.values())
+    assert {one.get("sort") for one in columns} <= set(ORDERINGS)
 
 
 def constants(text: str) -> dict[str, Any]:
