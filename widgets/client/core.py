@@ -126,8 +126,21 @@ class AsyncClient(PeopleMethods):
 
     async def related(self, file: File) -> list[File]:
         """Return everything made from the same raw frame, the raw one included, oldest first."""
-        root = file.get("original_file_id") or file["id"]
-        answer = await self.files(original_file_id=root, page_size=100)
+        root = int(file.get("original_file_id") or file["id"])
+        return await self._family(root, await self._descendants(root))
+
+    async def file_and_related(self, file_id: int) -> tuple[File, list[File]]:
+        """Return one file and its `related`; for a raw frame both are asked for at once."""
+        file, answer = await asyncio.gather(self.file(file_id), self._descendants(file_id))
+        root = int(file.get("original_file_id") or file["id"])
+        if root != file_id:
+            answer = await self._descendants(root)
+        return file, await self._family(root, answer)
+
+    async def _descendants(self, root: int) -> Page:
+        return await self.files(original_file_id=root, page_size=100)
+
+    async def _family(self, root: int, answer: Page) -> list[File]:
         rows = {row["id"]: row for row in answer["results"]}
         if root not in rows:
             rows[root] = await self.file(root)

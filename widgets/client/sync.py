@@ -101,11 +101,7 @@ class Client:
 
     def related(self, file_id: int) -> list[File]:
         """Return everything made from the same raw frame."""
-
-        async def find() -> list[File]:
-            return await self._client.related(await self._client.file(file_id))
-
-        return self._run(find())
+        return self._run(self._client.file_and_related(file_id))[1]
 
     def header(self, file_id: int) -> list[HeaderCard]:
         """Return the header cards of a file."""

@@ -148,8 +148,7 @@ class AdvancedPage:
     async def _show(self, file_id: int) -> None:
         """Show a file: its family as tabs, its picture, its actions, its diagnostics."""
         try:
-            file = await self._client.file(file_id)
-            family = await self._client.related(file)
+            file, family = await self._client.file_and_related(file_id)
         except NotFoundError:
             self.head.title = f"There is no file {file_id}, or you may not see it."
             self.note.text = ""

@@ -125,7 +125,7 @@ class FileDetail:
         if not asked:
             return
         try:
-            family = await self._client.related(await self._client.file(asked))
+            _, family = await self._client.file_and_related(asked)
         except NotFoundError:
             if asked == self._root and not self._is_opening:
                 self.empty("This file no longer exists, or you may no longer see it.")
@@ -138,8 +138,7 @@ class FileDetail:
 
     async def _open(self, file_id: int) -> None:
         try:
-            file = await self._client.file(file_id)
-            family = await self._client.related(file)
+            file, family = await self._client.file_and_related(file_id)
         except NotFoundError:
             self.empty(f"There is no file {file_id}, or you may not see it.")
             return
@@ -191,8 +190,10 @@ class FileDetail:
 
     async def _describe(self, root_id: int, shown_id: int) -> None:
         """Draw facts and actions from the full record of the file."""
-        shown = await self._client.file(shown_id)
-        root = shown if root_id == shown_id else await self._client.file(root_id)
+        shown, *others = await asyncio.gather(
+            *(self._client.file(number) for number in dict.fromkeys((shown_id, root_id)))
+        )
+        root = others[0] if others else shown
         if self._shown is None or self._shown["id"] != shown_id:
             return
         latency = cast("dict[str, str]", root.get("latency") or {})

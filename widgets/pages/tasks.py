@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PAUSE = 0.05
-"""Seconds for which requests are gathered before they are served."""
+"""Seconds between the end of a run and the next: what is asked for meanwhile is gathered."""
 RETRY = 3.0
 """Seconds until what failed is tried again."""
 
@@ -95,13 +95,16 @@ class Soon:
         self._asked.set()
 
     async def run(self) -> None:
-        """Serve requests for ever."""
+        """Serve requests for ever: the first at once, more that follow at leisure."""
+        loop = asyncio.get_running_loop()
+        rested = loop.time()
         while True:
             await self._asked.wait()
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(max(0.0, rested - loop.time()))
             self._asked.clear()
             try:
                 await self._action()
+                rested = loop.time() + PAUSE
             except NotSignedInError:
                 raise
             except ClientError as error:
