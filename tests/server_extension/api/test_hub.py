@@ -147,6 +147,24 @@ def test_a_script_of_another_page_cannot_read_with_the_cookie(live, browser_like
     assert browser_like.get(f"{live.api}/files/", headers=own).status_code == 200
 
 
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://user.{host}", "null"])
+def test_another_origin_gets_nothing_with_the_cookie_nor_with_its_proof(
+    live, browser_like, origin
+):
+    own = live.url.removeprefix("http://")
+    xsrf = browser_like.cookies.get("_xsrf", path="/services/goodman/")
+    foreign = {"Origin": origin.format(host=own), "X-XSRFToken": xsrf}
+    for method, path in (("GET", "files/"), ("PATCH", "users/me/")):
+        body = {"partner": "Brazil"} if method == "PATCH" else None
+        refused = browser_like.request(method, f"{live.api}/{path}", json=body, headers=foreign)
+        assert refused.status_code == 403, refused.text
+        assert "access-control-allow-origin" not in refused.headers
+    same = {"Origin": live.url, "X-XSRFToken": xsrf}
+    me = browser_like.get(f"{live.api}/users/me/", headers=same)
+    assert me.status_code == 200
+    assert me.json()["partner"] != "Brazil"
+
+
 def test_a_get_that_changes_something_is_not_taken_from_a_cookie(live, browser_like):
     answer = browser_like.request(
         "GET",
