@@ -149,6 +149,51 @@ def test_a_table_keeps_the_keyboards_place_when_rows_come(draw):
     assert sent(page, "act") == [{"key": "off", "row": 1}]
 
 
+def tabs_of(steps, targets):
+    several = [
+        {"step": step, "target": target, "label": f"{step} · target {target}"}
+        for step in steps
+        for target in range(1, targets + 1)
+    ]
+    alone = [{"step": step, "target": None, "label": step} for step in ("Reduced", "Raw")]
+    return [
+        {"id": number, "note": "", "name": "", **tab}
+        for number, tab in enumerate([*several, *alone], 1)
+    ]
+
+
+def test_the_targets_of_a_step_are_tabs_side_by_side(draw):
+    tabs = tabs_of(("Flux calibrated", "Wavelength calibrated", "Extracted"), 3)
+    page = draw(
+        "head", title="T", tabs=tabs, more=[], selected=5, facts=[], waits=[], opening=False
+    )
+    found = page.get_by_role("tab")
+    assert [tab.inner_text() for tab in found.all()][-2:] == ["Reduced", "Raw"]
+    assert found.count() == 11
+    assert page.locator(".gl-stepname").all_inner_texts() == [
+        "Flux calibrated",
+        "Wavelength calibrated",
+        "Extracted",
+    ]
+    chosen = page.get_by_role("tab", selected=True)
+    assert chosen.get_attribute("data-file") == "5"
+    page.get_by_role("tab", name="Wavelength calibrated · target 3", exact=True).click()
+    # The name of a step keeps to the target that is shown.
+    page.locator(".gl-stepname", has_text="Extracted").click()
+    assert sent(page, "tab") == [6, 8]
+    chosen.focus()
+    page.keyboard.press("ArrowRight")
+    assert sent(page, "tab")[-1] == 6
+    take(page, selected=6)
+    assert page.evaluate("document.activeElement.dataset.file") == "6"
+    # Another frame's tabs come while the keyboard is here.
+    take(page, tabs=tabs_of(("Wavelength calibrated", "Extracted"), 2)[:-1], selected=4)
+    assert page.evaluate("document.activeElement.dataset.file") == "4"
+    take(page, opening=True)
+    page.locator(".gl-stepname", has_text="Extracted").click()
+    assert len(sent(page, "tab")) == 3
+
+
 def action(key, file, **more):
     return {"key": key, "label": key.capitalize(), "file": file, "reason": "", **more}
 

@@ -127,7 +127,11 @@ def tab_order(file: File) -> tuple[bool, bool, int, bool, int, int]:
 
 
 def tab(file: File, siblings: Sequence[File]) -> dict[str, Any]:
-    """Return a related product as a tab; targets are named where there are several."""
+    """Return a related product as a tab; targets are named where there are several.
+
+    ``step`` and ``target`` are the two parts of its ``label``: the page puts the targets of a
+    step together. ``target`` is None where there is one alone.
+    """
     label = DataType(file["data_type"]).label
     if is_aside(file):
         role = file.get("role") or "mask"
@@ -138,14 +142,19 @@ def tab(file: File, siblings: Sequence[File]) -> dict[str, Any]:
         label = f"Stack of {(file.get('quality') or {}).get('exposures', 'several')}"
         if file["data_type"] == DataType.FLUX:
             label += " · flux"
-    target = file.get("target")
     several = any((one.get("target") or 1) > 1 for one in siblings)
-    if target and several:
-        label += f" · target {target}"
+    target = (file.get("target") or None) if several else None
     note = ""
     if not file.get("is_current", True):
         note = f"v{file.get('version', 1)}, replaced"
-    return {"id": file["id"], "label": label, "note": note, "name": file["file_name"]}
+    return {
+        "id": file["id"],
+        "label": f"{label} · target {target}" if target else label,
+        "step": label,
+        "target": target,
+        "note": note,
+        "name": file["file_name"],
+    }
 
 
 def title(file: File) -> str:

@@ -54,6 +54,8 @@ def test_targets_are_named_only_where_there_are_several():
         "Extracted · target 1",
         "Extracted · target 2",
     ]
+    assert [words.tab(file, two)["target"] for file in two] == [1, 2]
+    assert {words.tab(file, two)["step"] for file in two} == {"Extracted"}
 
 
 def test_a_stack_stands_after_the_single_spectrum_of_its_step():

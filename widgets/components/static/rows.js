@@ -91,7 +91,7 @@ function render({ model, el }) {
     const href = column.link ? safe(row[column.link]) : null;
     const tone = column.tone && row[column.tone] ? "gl-" + row[column.tone] : "";
     const kind = column.kind ? " gl-cell-" + column.kind : "";
-    return h("td", { role: "cell", class: (tone + kind).trim() || null, title: column.kind === "file" ? text : null, "data-label": column.label },
+    return h("td", { role: "cell", class: (tone + kind).trim() || null, title: column.kind === "file" || text.length > 30 ? text : null, "data-label": column.label },
       href ? h("a", { href }, text) : text);
   }
   function drawHead() {
