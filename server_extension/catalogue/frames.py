@@ -47,6 +47,8 @@ class Frame(Audience, Base):
         Index("ix_frames_wavmode", "wavmode", "id"),
         Index("ix_frames_slit", "slit", "id"),
         Index("ix_frames_roi", "roi", "id"),
+        Index("ix_frames_proposal", "proposal_id", "id"),
+        Index("ix_frames_grade_id", "grade", "id"),
         Index("ix_frames_technique", "technique", "id"),
         Index("ix_frames_state", "state", "id"),
         Index("ix_frames_ra", "ra_deg", "id"),

@@ -10,6 +10,8 @@ branch_labels = None
 depends_on = None
 
 INDEXES = {
+    "ix_frames_proposal": ["proposal_id", "id"],
+    "ix_frames_grade_id": ["grade", "id"],
     "ix_frames_technique": ["technique", "id"],
     "ix_frames_state": ["state", "id"],
     "ix_frames_ra": ["ra_deg", "id"],
