@@ -10,7 +10,7 @@ from goodman_live.server_extension.catalogue.frames import Frame
 from tests.server_extension.api.conftest import fill, start_service, stop_service
 
 MIB = 2**20
-PART_MIB, PARTS = 64, 4
+PART_MIB, PARTS = 64, 16
 BURST = 30
 STARS = "# %ECSV 1.0\n# ---\n# datatype:\n# - {name: x, datatype: float64}\nx\n1.5\n"
 
