@@ -9,6 +9,7 @@ import argparse
 import tempfile
 import time
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ from goodman_live.server_extension.catalogue.database import Catalogue
 from goodman_live.server_extension.catalogue.migrate import migrate
 from goodman_live.server_extension.catalogue.models import Frame
 from goodman_live.server_extension.catalogue.queries import (
+    ORDERINGS,
     Filters,
     count_frames,
     facets,
@@ -173,6 +175,10 @@ def run(url: str, rows: int, repeat: int) -> None:
 
             show(who, label, *clock(ask, repeat))
 
+        for place, number in (("first", 1), ("middle", max(pages // 2, 1))):
+            label, took = worst_order(catalogue, viewer, number, repeat)
+            show(who, f"{place} by {label}", *took)
+
         for label, filters in FACETS_OF.items():
 
             def all_facets(v: Viewer = viewer, f: Filters = filters) -> None:
@@ -183,8 +189,23 @@ def run(url: str, rows: int, repeat: int) -> None:
     catalogue.close()
 
 
+def worst_order(
+    catalogue: Catalogue, viewer: Viewer, page: int, repeat: int
+) -> tuple[str, tuple[float, float]]:
+    """Return the slowest order of a list, and its times."""
+
+    def ask(order: str) -> None:
+        with catalogue.read() as session:
+            list_frames(session, viewer, ordering=order, page=page)
+
+    orders = [f"{sign}{name}" for name in ORDERINGS for sign in ("", "-")]
+    found = {order: clock(partial(ask, order), repeat) for order in orders}
+    label = max(found, key=lambda order: found[order][1])
+    return label, found[label]
+
+
 def show(who: str, label: str, p50: float, p95: float) -> None:
-    print(f"  {who:7s} {label:16s} p50 {p50:8.1f}   p95 {p95:8.1f}", flush=True)
+    print(f"  {who:7s} {label:22s} p50 {p50:8.1f}   p95 {p95:8.1f}", flush=True)
 
 
 def main() -> None:
