@@ -9,20 +9,26 @@ import numpy as np
 
 from goodman_live.pipeline.core.arc import ArcSolution, solve_arc
 from goodman_live.pipeline.core.errors import BadFrameError
-from goodman_live.pipeline.core.instrument import CAMERAS, overscan_columns
+from goodman_live.pipeline.core.frame import Flag
+from goodman_live.pipeline.core.instrument import CAMERAS
 from goodman_live.pipeline.core.noise import header_noise_adu
 from goodman_live.pipeline.core.overscan import measure_overscan
+from goodman_live.pipeline.core.zerolevel import zero_columns
 from goodman_live.pipeline.products.fits import read_frame, read_header, read_info, read_raw
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from goodman_live.pipeline.core.frame import Frame, Window
     from goodman_live.pipeline.core.info import FrameInfo
 
 _LAST_LIT = 4096
 """Columns of either detector that see light, after the prescan."""
+_LEAST_COLUMNS = 3
+"""Columns of overscan that tell the level of a row."""
 
 
 def read_arc(
@@ -57,16 +63,20 @@ def read_arc(
 
 def without_bias(frame: Frame, info: FrameInfo) -> Frame:
     """Return a raw frame less its overscan, cut to the columns that see light."""
-    strip = overscan_columns(info.camera, frame.window)
-    if strip is not None and strip.stop - strip.start >= 3:
-        level = measure_overscan(frame.data[:, strip]).level[:, None]
-    else:
-        level = np.full((frame.window.ny, 1), np.quantile(frame.data, 0.02), np.float32)
-    data = (frame.data - level).astype(np.float32)
+    data = (frame.data - _level(frame, info)).astype(np.float32)
     noise = header_noise_adu(info.rdnoise, info.gain)
     sigma = np.sqrt(np.clip(data, 0, None) / info.gain + noise**2).astype(np.float32)
     clean = replace(frame, data=data, uncertainty=sigma)
     return clean.cut(_lit(clean, info))
+
+
+def _level(frame: Frame, info: FrameInfo) -> NDArray[np.float32]:
+    """Return the zero level of each row, shape (ny, 1); without overscan that of the darkest."""
+    missing = (frame.flags & np.uint8(Flag.NO_DATA)) != 0
+    strip = zero_columns(frame.data, missing, info.camera, frame.window)
+    if strip is None or strip.shape[1] < _LEAST_COLUMNS or not np.isfinite(strip).any():
+        return np.full((frame.window.ny, 1), np.quantile(frame.data, 0.02), np.float32)
+    return measure_overscan(strip).level[:, None]
 
 
 def _lit(frame: Frame, info: FrameInfo) -> Window:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from goodman_live.pipeline.core.frame import Window
 
 _LONGEST_EXPOSURE_S = 86_400.0
+_MOST_ELECTRONS = 100.0
+"""Electrons per ADU, or of read noise, beyond which a card is no fact of a CCD: ten times those
+of any readout mode."""
 
 _OBSTYPE_OF = {
     Kind.BIAS: "BIAS",
@@ -161,10 +164,11 @@ def _infer_camera(cards: Cards) -> tuple[str, str]:
 
 def _positive(cards: Cards, key: str, file_name: str) -> float:
     value = cards.number(key)
-    if value is None or value <= 0:
+    if value is None or not 0 < value <= _MOST_ELECTRONS:
         found = cards.text(key)
         raise BadHeaderError(
-            f"{file_name}: {key} is {found or 'missing'}, not a positive number.",
+            f"{file_name}: {key} is {found or 'missing'}, not a positive number up to "
+            f"{_MOST_ELECTRONS:g}.",
             remedy=f"Set {key} in the header overlay of this file.",
             field=key,
         )

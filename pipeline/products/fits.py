@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     Overlay = Mapping[str, str | float | int]
 
+_MOST_UNWRITTEN = 0.01
+"""Share of the rows of a raw frame that may hold zero bytes alone: a camera may lose one."""
 _UNREADABLE = (OSError, ValueError, TypeError, KeyError, IndexError, VerifyError)
 
 
@@ -115,7 +117,7 @@ def read_raw(path: Path, *, overlay: Overlay | None = None) -> tuple[Frame, Fram
     ------
     BadFrameError
         As `read_info`; also if the array does not have the size of the window that was read
-        out, or holds no number at all.
+        out, was not wholly written, or holds no number at all.
     BadHeaderError
         As `read_info`.
     """
@@ -129,7 +131,22 @@ def read_raw(path: Path, *, overlay: Overlay | None = None) -> tuple[Frame, Fram
             remedy="It is not a whole raw frame; copy it again, or mend ROI and CCDSUM.",
             field="NAXIS1",
         )
+    _check_written(path, header, data)
     return _frame_of(path, header, data, info), info
+
+
+def _check_written(path: Path, header: fits.Header, data: NDArray[np.float32]) -> None:
+    """Refuse a file whose space was set aside before its pixels came, and some never did."""
+    zero = header.get("BZERO") if header.get("BITPIX", 0) > 0 else 0
+    zero = zero if isinstance(zero, int | float) else 0
+    rows = (data[:, 0] == zero) & (data[:, -1] == zero)
+    rows[rows] = (data[rows] == zero).all(axis=1)
+    number, ny = int(rows.sum()), len(data)
+    if _MOST_UNWRITTEN * ny < number < ny:
+        raise BadFrameError(
+            f"{path.name} was not wholly written: {number} of its {ny} rows are zero bytes.",
+            remedy="It may still be arriving; if not, copy it again.",
+        )
 
 
 def _frame_of(

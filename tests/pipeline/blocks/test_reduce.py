@@ -556,7 +556,9 @@ BAD_CARDS = {
     "negative gain": ({"GAIN": -1.48}, "GAIN is -1.48"),
     "no gain": ({"GAIN": None}, "GAIN is missing"),
     "gain in words": ({"GAIN": "low"}, "GAIN is low"),
+    "gain of no CCD": ({"GAIN": 1e300}, r"GAIN is 1e\+300"),
     "no read noise": ({"RDNOISE": 0.0}, r"RDNOISE is 0\.0"),
+    "read noise of no CCD": ({"RDNOISE": 900.0}, r"RDNOISE is 900"),
 }
 
 

@@ -219,6 +219,17 @@ def test_array_of_another_size_than_was_read_out_is_refused(raw_file):
     assert read_info(path).window.shape == (948, 2071)
 
 
+@pytest.mark.parametrize("kind", [np.uint16, np.int16, np.float32])
+def test_a_file_with_a_hole_is_refused(raw_file, kind):
+    """Its space was set aside, and a part of its bytes never came."""
+    path = raw_file(data=ramp(948, 2071).astype(kind))
+    content = bytearray(path.read_bytes())
+    content[-1_000_000:] = bytes(1_000_000)
+    path.write_bytes(content)
+    with pytest.raises(BadFrameError, match=r"not wholly written: \d+ of its 948 rows"):
+        read_raw(path)
+
+
 def test_missing_padding_and_missing_end_are_accepted(raw_file):
     path = raw_file(data=ramp())
     content = path.read_bytes()
