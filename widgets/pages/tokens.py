@@ -94,7 +94,7 @@ class Tokens:
             "note": note,
             "created": words.stamp(str(one.get("created") or "")),
             "used": words.stamp(str(one.get("last_activity") or "")) or "never",
-            "expires": words.stamp(str(one.get("expires_at") or "")) or "revoked",
+            "expires": words.stamp(str(one.get("expires_at") or "")) or "it is revoked",
             "actions": [revoke],
         }
 
