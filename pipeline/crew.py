@@ -33,6 +33,8 @@ MODULES = {
     "reduce": "goodman_live.pipeline.blocks.reduce",
     "extract": "goodman_live.pipeline.blocks.extract",
     "calibrate_wavelength": "goodman_live.pipeline.blocks.calibrate_wavelength",
+    "measure_acquisition": "goodman_live.pipeline.blocks.measure_acquisition",
+    "measure_focus": "goodman_live.pipeline.blocks.measure_focus",
     "solve_astrometry": "goodman_live.pipeline.blocks.solve_astrometry",
     "build_sensitivity": "goodman_live.pipeline.blocks.calibrate_flux",
     "calibrate_flux": "goodman_live.pipeline.blocks.calibrate_flux",

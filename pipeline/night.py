@@ -19,14 +19,15 @@ from goodman_live.pipeline.core.choose import (
 )
 from goodman_live.pipeline.core.errors import BadFrameError, GoodmanError, SettingsError
 from goodman_live.pipeline.core.info import FrameInfo, Kind
-from goodman_live.pipeline.core.standards import recognise
+from goodman_live.pipeline.core.standards import name_against_pointing, recognise
 from goodman_live.pipeline.crew import Call, Crew, Job
+from goodman_live.pipeline.night_pointing import focus_runs, is_acquisition, slit_seen_for
 from goodman_live.pipeline.night_report import FileReport, NightReport
 from goodman_live.pipeline.products.atomic import sweep
 from goodman_live.pipeline.products.fits import read_header, read_info
 from goodman_live.pipeline.products.names import base_name
 from goodman_live.pipeline.recipes import BLOCKS, NOT_REDUCED
-from goodman_live.pipeline.settings import STAR_CATALOGUE, ReductionSettings
+from goodman_live.pipeline.settings import STAR_CATALOGUE, STAR_SERVICE, ReductionSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -36,6 +37,23 @@ if TYPE_CHECKING:
 
 _FIELD = "astrometry"
 """First word of the names of jobs that solve a field."""
+_SLIT = "slit"
+"""First word of the names of jobs that look for the slit, and a target in it, in an image."""
+_POINTING = "acquisition"
+"""First word of the names of jobs that look for a target beside the slit of another image."""
+_FOCUS = "focus"
+"""First word of the names of jobs that measure a run through focus."""
+_STATES = {
+    "reduce": "reduced",
+    "extract": "extracted",
+    "wavelength": "calibrated",
+    "flux": "calibrated",
+    _FIELD: "solved",
+    _SLIT: "measured",
+    _POINTING: "measured",
+    _FOCUS: "measured",
+}
+"""State of a raw frame after a job, by the first word of its name."""
 PATTERNS = ("*.fits", "*.fits.fz", "*.fit", "*.FITS")
 """Files of a folder that are taken for raw frames."""
 
@@ -69,7 +87,7 @@ def reduce_night(
     progress : callable, optional
         Called with the name of what was done, the number done and the number known so far.
     until : {'reduce', 'extract', 'calibrate_wavelength'}
-        The last block that spectra go through.
+        The last block that spectra go through; with ``reduce`` nothing is measured either.
     stars : Path, optional
         Index of stars made by ``goodman-live stars``, by default that which ``GOODMAN_STARS``
         names: images get their coordinates and magnitudes from it, unless `until` is ``reduce``.
@@ -102,6 +120,8 @@ def reduce_night(
         with Crew(workers) as crew:
             night.read(paths)
             crew.run(night.first_jobs(), night.finished)
+            crew.run(night.slit_jobs(), night.finished)
+            crew.run(night.pointing_jobs(), night.finished)
             crew.run(night.sensitivity_jobs(), night.finished)
             crew.run(night.flux_jobs(), night.finished)
     finally:
@@ -172,6 +192,10 @@ class _Night:
         self.sensitivities: dict[Path, FrameInfo] = {}
         self.spectra: dict[Path, list[Product]] = defaultdict(list)
         """Wavelength-calibrated spectra on native pixels of each raw frame."""
+        self.pointings: dict[Path, Path] = {}
+        """Reduced image of each raw acquisition image that waits to be measured."""
+        self.slits: dict[Path, Path] = {}
+        """Reduced image of each raw image that shows the slit."""
         self._owner: dict[str, tuple[Path, ...]] = {}
         """Raw files that each job is for."""
         self._made: dict[str, list[Path]] = {}
@@ -199,7 +223,7 @@ class _Night:
                 continue
             self.infos[path] = info
             report.kind, report.object_name = info.kind.value, info.object_name
-            if info.kind in NOT_REDUCED:
+            if info.kind not in BLOCKS:
                 report.state = "not reduced"
                 report.reasons.append(NOT_REDUCED[info.kind])
         order = sorted(paths, key=self._when)
@@ -225,8 +249,43 @@ class _Night:
             Kind.FLAT, flat_key, self.settings.minimum_flats, needs=bias_keys
         )
         master_keys = bias_keys | {job.key for job in flats}
-        frames = self._of_kind(Kind.ARC) + self._of_kind(Kind.SPECTRUM, Kind.IMAGE)
-        return [*biases, *flats, *(self._reduce_job(path, master_keys) for path in frames)]
+        frames = self._of_kind(Kind.ARC) + self._of_kind(
+            Kind.SPECTRUM, Kind.IMAGE, Kind.ACQUISITION
+        )
+        reductions = [self._reduce_job(path, master_keys) for path in frames]
+        return [*biases, *flats, *reductions, *self._focus_jobs()]
+
+    def _focus_jobs(self) -> list[Job]:
+        """Return a job for each run through focus; it needs no calibration."""
+        runs = focus_runs(self.infos)
+        if self._until == "reduce":
+            self._leave([path for run in runs for path in run], "focus frames are measured")
+            return []
+        jobs: list[Job] = []
+        for number, run in enumerate(runs):
+            name = f"{_FOCUS} run {number + 1}"
+            self._owner[name] = tuple(run)
+            jobs.append(Job(name, partial(_this, Call("measure_focus", run, self._options()))))
+        return jobs
+
+    def slit_jobs(self) -> list[Job]:
+        """Return a job for each acquisition image that has a slit in the light."""
+        raws = [raw for raw in self.pointings if self.infos[raw].slit_arcsec is not None]
+        return [self._pointing_job(_SLIT, raw, None) for raw in raws]
+
+    def pointing_jobs(self) -> list[Job]:
+        """Return a job for each acquisition image that did not show the slit by itself."""
+        jobs = []
+        for raw in self.pointings:
+            seen = slit_seen_for(self.infos[raw], self.slits, self.infos)
+            jobs.append(self._pointing_job(_POINTING, raw, self.slits[seen] if seen else None))
+        return jobs
+
+    def _pointing_job(self, word: str, raw: Path, slit: Path | None) -> Job:
+        name = f"{word} {raw.name}"
+        self._owner[name] = (raw,)
+        call = Call("measure_acquisition", self.pointings[raw], self._options(slit=slit))
+        return Job(name, partial(_this, call))
 
     def _master_jobs(
         self,
@@ -299,14 +358,15 @@ class _Night:
         """Note the outcome of a job and return the jobs that follow from it."""
         self._done += 1
         owners = self._owner[key]
-        if isinstance(outcome, GoodmanError) and key.startswith(_FIELD):
-            # without coordinates it is reduced all the same
+        following: list[Job] = []
+        if isinstance(outcome, GoodmanError) and key.startswith(_SLIT):
+            pass  # its slit may be seen in another image
+        elif isinstance(outcome, GoodmanError) and key.startswith((_FIELD, _POINTING)):
+            # without coordinates, or a slit, it is reduced all the same
             self.report.files[owners[0]].reasons.append(str(outcome))
-            following: list[Job] = []
         elif isinstance(outcome, GoodmanError):
             for path in owners:
                 self.report.files[path].fail(outcome)
-            following = []
         else:
             following = list(self._follow(key, owners, outcome))
         if self._progress is not None:
@@ -315,11 +375,9 @@ class _Night:
 
     def _follow(self, key: str, owners: tuple[Path, ...], result: BlockResult) -> Iterable[Job]:
         word = key.partition(" ")[0]
-        if word == "master":
-            self._keep_master(owners, result)
-            return []
-        if word == "sensitivity":
-            self._keep_sensitivity(owners, result)
+        if word in ("master", "sensitivity"):
+            keep = self._keep_master if word == "master" else self._keep_sensitivity
+            keep(owners, result)
             return []
         path = owners[0]
         report = self.report.files[path]
@@ -327,20 +385,30 @@ class _Night:
         report.products.sort(key=lambda product: (product.data_type, product.path.name))
         # the targets of one frame often say the same
         report.reasons += [text for text in result.messages if text not in report.reasons]
+        report.state = _STATES[word]
         main = [product for product in result.products if not product.role]
         if word == "reduce":
-            report.state = "reduced"
             return self._after_reduction(path, main[0].path)
-        if word == _FIELD:
-            report.state = "solved"
-            return []
         if word == "extract":
-            report.state = "extracted"
             return self._after_extraction(path, [product.path for product in main])
-        report.state = "calibrated"
         if word == "wavelength":
             self.spectra[path] += main
+        elif word == _FOCUS:
+            self._keep_run(owners, result)
+        elif word in (_SLIT, _POINTING):
+            self._keep_slit(path, result)
         return []
+
+    def _keep_run(self, owners: tuple[Path, ...], result: BlockResult) -> None:
+        for path in owners:
+            reason = result.rejected.get(path.name)
+            self.report.files[path].state = "left out" if reason else _STATES[_FOCUS]
+            self.report.files[path].reasons += [reason] if reason else []
+
+    def _keep_slit(self, path: Path, result: BlockResult) -> None:
+        reduced = self.pointings.pop(path)
+        if result.products[0].quality["slit_seen"]:
+            self.slits[path] = reduced
 
     def _keep_master(self, owners: tuple[Path, ...], result: BlockResult) -> None:
         main = next(product for product in result.products if not product.role)
@@ -356,7 +424,10 @@ class _Night:
         kind = self.infos[path].kind
         if kind is Kind.ARC:
             self.arcs[path] = reduced
-        if kind is Kind.IMAGE and self._stars is not None and self._until != "reduce":
+        if self._until != "reduce" and is_acquisition(self.infos[path]):
+            self.pointings[path] = reduced
+        stars = self._stars is not None or os.environ.get(STAR_SERVICE)
+        if kind is Kind.IMAGE and stars and self._until != "reduce":
             name = f"{_FIELD} {path.name}"
             self._owner[name] = (path,)
             options = self._options(catalogue=self._stars)
@@ -397,8 +468,11 @@ class _Night:
         groups = defaultdict(list)
         for raw in self.spectra:
             info = self.infos[raw]
-            if recognise(info.object_name, info.ra_deg, info.dec_deg, info.mid) is not None:
+            pointing = (info.object_name, info.ra_deg, info.dec_deg, info.mid)
+            if recognise(*pointing) is not None:
                 groups[flux_key(info)].append(raw)
+            elif why := name_against_pointing(*pointing):
+                self.report.files[raw].reasons.append(why)
         jobs = []
         for number, raws in enumerate(groups.values()):
             name = f"sensitivity {number + 1}"

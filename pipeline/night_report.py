@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 INCOMPLETE = (MissingCalibrationError, NoTargetError)
 """What is a state of the night and no failure of the reduction."""
 
-SHOWN_QUALITY = ("rms_aa", "rms_px", "n_lines", "lines", "snr", "signal_to_noise", "noise_adu")
+SHOWN_QUALITY = (
+    *("rms_aa", "rms_px", "n_lines", "lines", "snr", "signal_to_noise", "noise_adu"),
+    *("focus_best", "fwhm_best_px", "offset_arcsec"),
+)
 """Numbers of quality that the table shows, if a product has them."""
 
 _COLOURS = {
@@ -31,6 +34,7 @@ _COLOURS = {
     "not reduced": "dim",
     "calibrated": "green",
     "solved": "green",
+    "measured": "green",
     "in a master": "cyan",
     "left out": "yellow",
 }
@@ -45,7 +49,7 @@ class FileReport:
     object_name: str = ""
     state: str = "waiting"
     """``in a master``, ``left out`` (of a master), ``reduced``, ``extracted``, ``calibrated``,
-    ``not reduced`` or ``failed``."""
+    ``solved``, ``measured``, ``not reduced`` or ``failed``."""
     reasons: list[str] = field(default_factory=list)
     """Why it did not get further, and what the blocks had to say."""
     choices: list[str] = field(default_factory=list)

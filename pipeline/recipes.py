@@ -41,6 +41,8 @@ BLOCKS: Mapping[Kind, tuple[str, ...]] = {
     Kind.IMAGE: ("reduce",),
     Kind.BIAS: ("build_master_bias",),
     Kind.FLAT: ("build_master_flat",),
+    Kind.FOCUS: ("measure_focus",),
+    Kind.ACQUISITION: ("reduce", "measure_acquisition"),
 }
 """Blocks that a raw frame of each kind goes through."""
 
@@ -50,7 +52,7 @@ NOT_REDUCED: Mapping[Kind, str] = {
     Kind.DARK: "not reduced: dark",
     Kind.UNKNOWN: "not reduced: the header does not tell what it is",
 }
-"""Why the other kinds are listed and left alone."""
+"""Why the reduce block refuses the other kinds, and a night lists those without blocks."""
 
 
 def steps_for(kind: Kind, settings: ReductionSettings) -> tuple[Step, ...]:

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+STAR_SERVICE = "GOODMAN_STARS_URL"
+"""Variable with the address of a star service, asked where the index has no stars."""
 STAR_CATALOGUE = "GOODMAN_STARS"
 """In the environment of the service and of its workers: where the star catalogue is."""
 

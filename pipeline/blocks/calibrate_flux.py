@@ -18,7 +18,7 @@ from goodman_live.pipeline.core.errors import (
 from goodman_live.pipeline.core.fluxcal import calibrate, limits
 from goodman_live.pipeline.core.resample import linear_grid, pixel_edges, resample
 from goodman_live.pipeline.core.sensitivity import Observed, fit_sensitivity
-from goodman_live.pipeline.core.standards import recognise
+from goodman_live.pipeline.core.standards import name_against_pointing, recognise
 from goodman_live.pipeline.core.telluric import Correction, correct, measure_absorption
 from goodman_live.pipeline.products import record
 from goodman_live.pipeline.products.fits import read_info, read_spectrum, write_spectrum
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     Overlay = Mapping[str, str | float | int]
 
-DIM_MAG = 1.0
+DIM_MAG = 0.15
 """A standard this much below the best one lost light to slit or clouds, which is said."""
 
 
@@ -232,7 +232,9 @@ def _observed(
             continue
         star = recognise(info.object_name, info.ra_deg, info.dec_deg, info.mid)
         if star is None:
-            rejected[path.name] = f"{path.name} is of no standard of the library."
+            pointing = (info.object_name, info.ra_deg, info.dec_deg, info.mid)
+            why = name_against_pointing(*pointing) or "it is of no standard of the library."
+            rejected[path.name] = f"{path.name}: {why}"
             continue
         try:
             airmass, told = _airmass(info, path)
@@ -289,7 +291,7 @@ def _airmass(info: FrameInfo, path: Path) -> tuple[float, list[str]]:
 def _notes(sensitivity: Sensitivity) -> list[str]:
     notes = [
         f"{bands.name} lies {bands.grey:.2f} mag below the best exposure: light lost to slit or "
-        "clouds."
+        "clouds. The level is that of the best."
         for bands in sensitivity.bands
         if bands.grey > DIM_MAG
     ]

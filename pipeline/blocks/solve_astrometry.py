@@ -7,12 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
 from goodman_live.pipeline.blocks.result import BlockResult, Product, QualityValue
 from goodman_live.pipeline.core.astrometry import PIXEL_ARCSEC, solve
-from goodman_live.pipeline.core.errors import BadFrameError, MissingCalibrationError
+from goodman_live.pipeline.core.errors import (
+    BadFrameError,
+    GoodmanError,
+    MissingCalibrationError,
+    UntrustedSolutionError,
+)
 from goodman_live.pipeline.core.info import Technique
 from goodman_live.pipeline.core.photometry import Photometry, measure
 from goodman_live.pipeline.core.sources import find_sources
@@ -21,14 +27,15 @@ from goodman_live.pipeline.products.fits import read_frame, read_info, write_fra
 from goodman_live.pipeline.products.names import solved_name, with_suffix
 from goodman_live.pipeline.products.photometry import write_photometry, write_photometry_text
 from goodman_live.pipeline.products.starcat import read_field
-from goodman_live.pipeline.settings import STAR_CATALOGUE
+from goodman_live.pipeline.products.starservice import fetch_field
+from goodman_live.pipeline.settings import STAR_CATALOGUE, STAR_SERVICE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from astropy.io.fits import Header
 
-    from goodman_live.pipeline.core.astrometry import Solution
+    from goodman_live.pipeline.core.astrometry import Solution, StarList
     from goodman_live.pipeline.core.frame import Frame
     from goodman_live.pipeline.core.info import FrameInfo
     from goodman_live.pipeline.core.sources import Sources
@@ -38,6 +45,9 @@ if TYPE_CHECKING:
 
 _FIELD_RADIUS_DEG = 0.12
 """Half the diagonal of the field and two arcmin, for a pointing that is wrong by as much."""
+_REACH = f"{60 * _FIELD_RADIUS_DEG:.0f} arcmin"
+_FEWEST_STARS = 5
+"""Fewer catalogue stars than these cannot be matched to anything."""
 
 
 def solve_astrometry(
@@ -60,7 +70,8 @@ def solve_astrometry(
     settings : ReductionSettings
         None of them matters here.
     catalogue : Path, optional
-        Index made by `build_catalogue`; by default that which ``GOODMAN_STARS`` names.
+        Index made by `build_catalogue`; by default that which ``GOODMAN_STARS`` names. Where it
+        has no stars, the service of ``GOODMAN_STARS_URL`` is asked, if there is one.
     overlay : Mapping, optional
         Header values that the catalogue of frames has mended by hand.
     suffix : str
@@ -79,14 +90,13 @@ def solve_astrometry(
     BadFrameError
         If it is no direct image or its pointing is not known.
     UntrustedSolutionError
-        If the stars do not match.
+        If the stars do not match, or the catalogue does not cover the field.
     """
     del settings
     began = perf_counter()
-    stars_path = _catalogue(catalogue)
     frame, info = read_frame(reduced), read_info(reduced, overlay=overlay)
     pointing = _pointing(reduced, info)
-    stars = read_field(stars_path, *pointing, _FIELD_RADIUS_DEG)
+    stars, origin = _stars(catalogue, pointing)
     sources = find_sources(frame)
     solution = solve(
         sources,
@@ -107,7 +117,7 @@ def solve_astrometry(
         pixel_arcsec2=PIXEL_ARCSEC**2 * frame.window.xbin * frame.window.ybin,
     )
     numbers = _numbers(solution, sources, magnitudes, frame)
-    header = _header(frame.header, solution, magnitudes, stars_path, pointing, info)
+    header = _header(frame.header, solution, magnitudes, origin, pointing, info)
     out_dir.mkdir(parents=True, exist_ok=True)
     path = out_dir / solved_name(reduced.name, suffix=suffix)
     write_frame(path, replace(frame, header=header), data_type=2, parent=reduced.name)
@@ -131,15 +141,38 @@ def solve_astrometry(
     )
 
 
-def _catalogue(given: Path | None) -> Path:
-    named = given or os.environ.get(STAR_CATALOGUE)
-    if not named:
+def _stars(given: Path | None, pointing: tuple[float, float]) -> tuple[StarList, str]:
+    """Return the stars about a pointing and where they are from.
+
+    The local index comes first; a service is asked where it has no stars, if one is named.
+    """
+    named, address = given or os.environ.get(STAR_CATALOGUE), os.environ.get(STAR_SERVICE)
+    if not named and not address:
         raise MissingCalibrationError(
             "No star catalogue is configured.",
             remedy=f"Make one with `goodman-live stars` and name it in {STAR_CATALOGUE}.",
             field="catalogue",
         )
-    return Path(named)
+    why = ""
+    if named:
+        stars = read_field(Path(named), *pointing, _FIELD_RADIUS_DEG)
+        if len(stars) >= _FEWEST_STARS:
+            return stars, Path(named).name
+        why = f"{Path(named).name} has {len(stars)} stars within {_REACH} of the pointing. "
+    if address:
+        host = urlsplit(address).hostname or ""
+        try:
+            stars = fetch_field(address, *pointing, _FIELD_RADIUS_DEG)
+        except GoodmanError as error:
+            why += str(error)
+        else:
+            if len(stars) >= _FEWEST_STARS:
+                return stars, host
+            why += f"{host} has {len(stars)}."
+    raise UntrustedSolutionError(
+        f"The star catalogue does not cover this field: {why.strip()}",
+        remedy="Check OBSRA and OBSDEC, or index a table of stars about the field.",
+    )
 
 
 def _pointing(path: Path, info: FrameInfo) -> tuple[float, float]:
@@ -209,7 +242,7 @@ def _header(
     header: Header,
     solution: Solution,
     magnitudes: Photometry,
-    catalogue: Path,
+    catalogue: str,
     pointing: tuple[float, float],
     info: FrameInfo,
 ) -> Header:
@@ -240,7 +273,7 @@ def _header(
                 if value
             ]
     cards += [
-        ("GSP_ACAT", catalogue.name, "star catalogue"),
+        ("GSP_ACAT", catalogue[-60:], "star catalogue"),
         ("GSP_ARMS", solution.rms_arcsec, "rms of matched stars, arcsec"),
         ("GSP_ANST", len(solution.star), "stars matched"),
         ("GSP_AEPO", info.mid.date().isoformat(), "stars moved to this date"),

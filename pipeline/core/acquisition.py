@@ -5,6 +5,7 @@ The target is what shines through the slit or, in an image without it, the star 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from goodman_live.pipeline.core.frame import Frame
     from goodman_live.pipeline.core.slitimage import SlitImage
 
+_NAMED = re.compile(r"(?:^|[^a-z])(?:re)?acq(?:uisition)?(?:[^a-z]|$)", re.IGNORECASE)
 _CLEAR = 8.0
 """Sigma at which light through the slit is believed to be a target."""
 _SKY_ROWS = 80.0
@@ -66,6 +68,11 @@ class Acquisition:
     """Further stars near the slit, the brightest first."""
     remarks: tuple[str, ...] = ()
     """What the reader should know."""
+
+
+def names_acquisition(*texts: str) -> bool:
+    """Tell whether the name of an object or a file says that a frame was taken to point."""
+    return any(_NAMED.search(text) for text in texts)
 
 
 def locate(frame: Frame, slit: SlitImage, *, through: bool, slit_arcsec: float) -> Acquisition:

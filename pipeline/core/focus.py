@@ -8,11 +8,13 @@ setting, whatever slit and seeing add to it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from goodman_live.pipeline.core.choose import flat_key
 from goodman_live.pipeline.core.info import Technique
 from goodman_live.pipeline.core.peaks import find_peaks, slit_pixels
 from goodman_live.pipeline.core.slitimage import BLUR_PX, find_slit
@@ -20,6 +22,7 @@ from goodman_live.pipeline.core.sources import find_sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 CARDS: Mapping[str, float] = {"CAM_FOC": 2.5, "COLL_FOC": 2.5, "FOCUS": 15.0}
 """Cards of camera, collimator and telescope focus, and how much each wanders by itself."""
+PAUSE = timedelta(minutes=30)
+"""A longer pause ends a focus run."""
 _BAND_ROWS = 60
 """Unbinned rows that are averaged of an arc: lines lean by less than a pixel over them."""
 _FLOOR = 0.015
@@ -143,6 +148,28 @@ def _typical(widths: NDArray[np.float64], what: str) -> Width:
     spread = 1.4826 * float(np.median(np.abs(widths - middle))) if widths.size > 2 else middle / 3
     error = 1.2533 * max(spread, 0.01 * middle) / np.sqrt(widths.size)
     return Width(middle, float(error), int(widths.size), what)
+
+
+def focus_key(info: FrameInfo) -> tuple[object, ...]:
+    """Return what is equal among the frames of a run: read noise and gain change no width."""
+    return flat_key(info)[4:]
+
+
+def split_runs(times: Sequence[datetime | None]) -> list[list[int]]:
+    """Return the places of the frames of each run: a pause longer than `PAUSE` ends one.
+
+    Parameters
+    ----------
+    times : sequence of datetime or None
+        Beginnings of exposures of one set-up, in their order; None ends no run.
+    """
+    runs: list[list[int]] = []
+    for place, now in enumerate(times):
+        before = times[place - 1] if place else None
+        if not runs or (now and before and now - before > PAUSE):
+            runs.append([])
+        runs[-1].append(place)
+    return runs
 
 
 def moved_card(settings: Sequence[Mapping[str, float]]) -> str:

@@ -155,6 +155,26 @@ def recognise(
     return None
 
 
+def name_against_pointing(
+    object_name: str, ra_deg: float | None, dec_deg: float | None, when: datetime
+) -> str:
+    """Say that a frame is named after a standard star but points elsewhere; empty otherwise.
+
+    Parameters
+    ----------
+    object_name, ra_deg, dec_deg, when
+        As `recognise` takes them.
+    """
+    named = _named(object_name)
+    if named is None or ra_deg is None or dec_deg is None:
+        return ""
+    away = _separation_arcsec(named, ra_deg, dec_deg, when)
+    if away <= NAMED_WITHIN_ARCSEC:
+        return ""
+    far = f"{away / 60:.1f} arcmin" if away < 3600 else f"{away / 3600:.1f} deg"
+    return f"OBJECT says {named.name}, but the telescope pointed {far} from it: no standard."
+
+
 def _named(text: str) -> Standard | None:
     """Return the star that a text names, alone or as its first word or words."""
     words = [word for word in re.split(r"[^A-Za-z0-9+]+", text) if word]

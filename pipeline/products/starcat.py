@@ -67,24 +67,51 @@ def build_catalogue(source: Path, target: Path, *, epoch: float = 2016.0) -> int
             f"{source.name} is not a table that can be read: {error}.",
             remedy="Give a CSV, ECSV, FITS or VOTable file.",
         ) from error
-    columns = {name.lower(): name for name in table.colnames}
-    rows = np.zeros(len(table), dtype=_ROW)
-    for field in ("ra", "dec", "g"):
-        rows[field] = _column(table, columns, field, source)
-    for field in ("pm_ra", "pm_dec"):
-        rows[field] = _column(table, columns, field, source, default=0.0)
-    rows["bp_rp"] = _column(table, columns, "bp_rp", source, default=np.nan)
-    if np.isnan(rows["bp_rp"]).all():
-        blue = _column(table, columns, "bp", source, default=np.nan)
-        rows["bp_rp"] = blue - _column(table, columns, "rp", source, default=np.nan)
-    good = np.isfinite(rows["ra"]) & np.isfinite(rows["dec"]) & np.isfinite(rows["g"])
-    rows = rows[good]
+    rows = _rows(table, source.name)
+    if not len(rows):
+        raise BadFrameError(
+            f"{source.name} holds no star with position and magnitude.",
+            remedy="Give a table with Gaia's columns.",
+        )
     rows = rows[np.argsort(rows["dec"], kind="stable")]
     head = f"{MAGIC} {epoch:.3f} {len(rows)}".ljust(_HEADER - 1) + "\n"
     with whole_file(target) as stream:
         stream.write(head.encode("ascii"))
         stream.write(rows.tobytes())
     return len(rows)
+
+
+def stars_of(table: Any, name: str, *, epoch: float) -> StarList:
+    """Return the stars of a table with the columns of Gaia, the brightest first.
+
+    Raises
+    ------
+    BadFrameError
+        As `build_catalogue`.
+    """
+    return _star_list(_rows(table, name), epoch)
+
+
+def _rows(table: Any, name: str) -> NDArray[np.void]:
+    """Return the stars of a table that have position and magnitude."""
+    columns = {column.lower(): column for column in table.colnames}
+    rows = np.zeros(len(table), dtype=_ROW)
+    for field in ("ra", "dec", "g"):
+        rows[field] = _column(table, columns, field, name)
+    for field in ("pm_ra", "pm_dec"):
+        rows[field] = _column(table, columns, field, name, default=0.0)
+    rows["bp_rp"] = _column(table, columns, "bp_rp", name, default=np.nan)
+    if np.isnan(rows["bp_rp"]).all():
+        blue = _column(table, columns, "bp", name, default=np.nan)
+        rows["bp_rp"] = blue - _column(table, columns, "rp", name, default=np.nan)
+    return rows[np.isfinite(rows["ra"]) & np.isfinite(rows["dec"]) & np.isfinite(rows["g"])]
+
+
+def _star_list(rows: NDArray[np.void], epoch: float) -> StarList:
+    rows = rows[np.argsort(rows["g"], kind="stable")]
+    names = ("ra", "dec", "pm_ra", "pm_dec", "g", "bp_rp")
+    arrays = {name: np.asarray(rows[name], dtype=float) for name in names}
+    return StarList(**arrays, epoch=epoch)
 
 
 def read_field(path: Path, ra_deg: float, dec_deg: float, radius_deg: float) -> StarList:
@@ -112,10 +139,7 @@ def read_field(path: Path, ra_deg: float, dec_deg: float, radius_deg: float) -> 
     a, d, d0 = np.radians(near["ra"] - ra_deg), np.radians(near["dec"]), np.radians(dec_deg)
     half = np.sin((d - d0) / 2) ** 2 + np.cos(d) * np.cos(d0) * np.sin(a / 2) ** 2
     near = near[np.degrees(2 * np.arcsin(np.sqrt(half))) <= radius_deg]
-    near = near[np.argsort(near["g"], kind="stable")]
-    names = ("ra", "dec", "pm_ra", "pm_dec", "g", "bp_rp")
-    arrays = {name: np.asarray(near[name], dtype=float) for name in names}
-    return StarList(**arrays, epoch=epoch)
+    return _star_list(near, epoch)
 
 
 def _mapped(path: Path) -> tuple[float, NDArray[np.void]]:
@@ -151,18 +175,24 @@ def _column(
     table: Any,
     columns: dict[str, str],
     field: str,
-    source: Path,
+    source: str,
     default: float | None = None,
 ) -> NDArray[np.float64]:
     name = next((columns[known] for known in _NAMES[field] if known in columns), None)
     if name is None:
         if default is None:
             raise BadFrameError(
-                f"{source.name} has no column {' or '.join(_NAMES[field])}.",
+                f"{source} has no column {' or '.join(_NAMES[field])}.",
                 remedy="Give a table with Gaia's columns.",
             )
         return np.full(len(table), default)
-    values: NDArray[np.float64] = np.ma.filled(np.ma.asarray(table[name], dtype=float), np.nan)
+    try:
+        values: NDArray[np.float64] = np.ma.filled(np.ma.asarray(table[name], dtype=float), np.nan)
+    except (TypeError, ValueError):
+        raise BadFrameError(
+            f"{source}: its column {name} does not hold numbers.",
+            remedy="Positions are in degrees, magnitudes and motions are numbers.",
+        ) from None
     if field in {"pm_ra", "pm_dec"}:
         return np.nan_to_num(values)
     return np.asarray(values, dtype=float)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from goodman_live.pipeline.settings import STAR_CATALOGUE
+from goodman_live.pipeline.settings import STAR_CATALOGUE, STAR_SERVICE
 from goodman_live.server_extension.engine import blocks, jobs
 from goodman_live.server_extension.engine.drafts import draft_other
 
@@ -31,7 +31,8 @@ def draft_field(session: Session, raw: Frame, reduction: Draft) -> Draft | None:
     Draft or None
         None where there is no star catalogue, or the frame is no direct image.
     """
-    if not os.environ.get(STAR_CATALOGUE) or raw.technique != "Imaging":
+    configured = os.environ.get(STAR_CATALOGUE) or os.environ.get(STAR_SERVICE)
+    if not configured or raw.technique != "Imaging":
         return None
     job = jobs.find_equal(session, reduction)
     made = jobs.products_of(session, job) if job is not None else []

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from datetime import timedelta
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import or_, select
 
-from goodman_live.pipeline.core.choose import flat_key
+from goodman_live.pipeline.core.acquisition import names_acquisition
 from goodman_live.pipeline.core.errors import MissingCalibrationError
+from goodman_live.pipeline.core.focus import focus_key, split_runs
 from goodman_live.pipeline.core.info import Kind
 from goodman_live.server_extension.catalogue.errors import ConflictError
 from goodman_live.server_extension.catalogue.facts import info_of
@@ -34,9 +32,6 @@ if TYPE_CHECKING:
 
 MOST = 30
 """Frames of a focus run at most, the newest: each is read again when one comes."""
-PAUSE = timedelta(minutes=30)
-"""A longer pause ends a focus run."""
-_ACQUISITION = re.compile(r"(?:^|[^a-z])(?:re)?acq(?:uisition)?(?:[^a-z]|$)", re.IGNORECASE)
 
 
 def draft_focus(session: Session, raw: Frame, overrides: Mapping[str, Any] | None = None) -> Draft:
@@ -68,31 +63,22 @@ def draft_focus(session: Session, raw: Frame, overrides: Mapping[str, Any] | Non
 
 def run_of(session: Session, raw: Frame) -> list[Frame]:
     """Return the frames of the focus run of `raw`, oldest first: one set-up, without a pause."""
-    wanted = _setup(raw)
+    wanted = focus_key(info_of(raw))
     rows = [
         row
         for row in raws_like(session, raw, Frame.proposal_id == raw.proposal_id)
-        if row.start is not None and _setup(row) == wanted
+        if row.start is not None and focus_key(info_of(row)) == wanted
     ]
-    runs: list[list[Frame]] = [rows[:1]]
-    for before, row in pairwise(rows):
-        if row.start and before.start and row.start - before.start > PAUSE:
-            runs.append([])
-        runs[-1].append(row)
+    runs = ([rows[k] for k in run] for run in split_runs([row.start for row in rows]))
     mine = next((run for run in runs if any(one.id == raw.id for one in run)), [raw])
     return mine[-MOST:]
-
-
-def _setup(raw: Frame) -> tuple[object, ...]:
-    # Read noise and gain may differ: what is measured is a width.
-    return flat_key(info_of(raw))[4:]
 
 
 def is_acquisition(raw: Frame) -> bool:
     """Tell whether a frame was taken to point: the slit is in, or its name says so."""
     if raw.kind == Kind.ACQUISITION:
         return True
-    named = any(_ACQUISITION.search(name) for name in (raw.object_name or "", raw.file_name))
+    named = names_acquisition(raw.object_name or "", raw.file_name)
     return raw.kind == Kind.IMAGE and named
 
 

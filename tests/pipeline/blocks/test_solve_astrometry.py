@@ -1,5 +1,10 @@
 """Images of fields whose coordinates and magnitudes are known, through the whole block."""
 
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from urllib.parse import parse_qs, urlsplit
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -154,6 +159,72 @@ def test_without_a_catalogue_it_says_what_to_do(solved, tmp_path, monkeypatch):
         solve_astrometry(
             reduced, catalogue=tmp_path / "none.gls", out_dir=tmp_path, settings=PLAIN
         )
+
+
+class Service(BaseHTTPRequestHandler):
+    """A star service that answers every field with the table that it was given."""
+
+    def do_GET(self):
+        asked = parse_qs(urlsplit(self.path).query)
+        self.server.asked.append({name: float(value[0]) for name, value in asked.items()})
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.server.table)
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@contextmanager
+def serving(table):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
+    server.table, server.asked = table, []
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_star_service_is_asked_where_the_index_has_no_stars(solved, tmp_path, monkeypatch):
+    _, _, reduced, catalogue = solved
+    far = Table({"ra": [10.0, 11.0], "dec": [-80.0, -80.0], "g": [15.0, 16.0]})
+    far.write(tmp_path / "far.csv")
+    build_catalogue(tmp_path / "far.csv", tmp_path / "far.gls")
+    options = {"catalogue": tmp_path / "far.gls", "out_dir": tmp_path, "settings": PLAIN}
+    monkeypatch.delenv("GOODMAN_STARS_URL", raising=False)
+    with pytest.raises(UntrustedSolutionError, match=r"far.gls has 0 stars within 7 arcmin"):
+        solve_astrometry(reduced, **options)
+    with serving(catalogue.with_suffix(".csv").read_bytes()) as server:
+        address = f"http://127.0.0.1:{server.server_port}/?ra={{ra}}&dec={{dec}}&r={{radius}}"
+        monkeypatch.setenv("GOODMAN_STARS_URL", address)
+        done = solve_astrometry(reduced, **options).products[0]
+        assert done.quality["rms_arcsec"] < 0.05
+        assert read_header(done.path)["GSP_ACAT"] == "127.0.0.1"
+        (asked,) = server.asked
+        assert (asked["ra"], asked["dec"]) == pytest.approx((RA, DEC), abs=0.05)
+        # A field that the index covers asks nobody.
+        solve_astrometry(reduced, **(options | {"catalogue": catalogue}))
+        assert len(server.asked) == 1
+        server.table = b"<html>moved"
+        with pytest.raises(UntrustedSolutionError, match="no table"):
+            solve_astrometry(reduced, **options)
+    with pytest.raises(UntrustedSolutionError, match=r"star service 127.0.0.1 gave no stars"):
+        solve_astrometry(reduced, **options)
+    monkeypatch.setenv("GOODMAN_STARS_URL", "file:///etc/hostname?{ra}{dec}{radius}")
+    with pytest.raises(UntrustedSolutionError, match="no http address"):
+        solve_astrometry(reduced, **options)
+
+
+def test_an_empty_or_worded_table_is_no_catalogue(tmp_path):
+    for name, column, match in (("empty", [], "no star with"), ("words", ["x"], "not hold numb")):
+        Table({"ra": column, "dec": column, "g": column}).write(tmp_path / f"{name}.ecsv")
+        with pytest.raises(BadFrameError, match=match):
+            build_catalogue(tmp_path / f"{name}.ecsv", tmp_path / "no.gls")
+    assert not (tmp_path / "no.gls").exists()
 
 
 def test_the_catalogue_gives_back_what_it_was_made_of(solved):
