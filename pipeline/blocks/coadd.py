@@ -121,7 +121,9 @@ def _messages(
     said = [sentence]
     if done.left_out:
         names = ", ".join(exposures[k].name for k in done.left_out)
-        said.append(f"Left out, for it shows nothing in common with the newest: {names}.")
+        said.append(
+            f"Left out, for too little in common with the newest tells the shift: {names}."
+        )
     if not done.measured:
         said.append("Nothing is bright enough to tell shifts: none were applied.")
     return said

@@ -23,6 +23,8 @@ LARGEST_SHIFT_PX = 80
 _BRIGHT = 15.0
 """Sigma above the sky from which a pixel tells how much light passed."""
 _LEAST_BRIGHT = 40
+_LEAST_SOURCE = 16
+"""Pixels side by side of a source: the trail of a cosmic ray that was missed has fewer."""
 _REJECT = 5.0
 """Sigma beyond which a pixel is no part of the mean."""
 _UNSTEADY = 0.25
@@ -32,7 +34,23 @@ _CLEAR = 6.0
 _RIVAL = 1.5
 """Times the next highest peak elsewhere that it must reach."""
 _PEAK_PX = 10
+_CANDIDATES = 8
+"""Peaks of a correlation that are held against what both exposures show."""
+_LOWEST = 0.15
+"""Part of the highest peak that a candidate must reach."""
+_SHOWN = 12.0
+"""Times the noise at which what one exposure shows must be seen in the other."""
+_MISSING = 0.2
+"""Below this part of what is expected, it is not seen."""
+_LONE_PX = 5
+"""A single source in common is believed this near to where it was, or if there is no other."""
+_LOST = 0.34
+"""Part of the sources that may be missing in the other: variable stars, cosmic rays."""
 _SMOOTH_PX = 25
+_BLOCK_PX = 16
+_STEP = 0.3
+"""Part of the sky by which it changes at the edge of what the optics light: that edge stays where
+it is while stars move."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,8 +70,8 @@ class Coadd:
     measured: bool
     """False where nothing is bright enough to tell shifts: none were applied."""
     left_out: tuple[int, ...] = ()
-    """Exposures that show nothing in common with the first, by their place; the other fields
-    leave them out."""
+    """Exposures that show too little in common with the first to tell their shift, by their
+    place; the other fields leave them out."""
 
 
 def coadd(frames: Sequence[Frame], *, spectra: bool) -> Coadd:
@@ -86,7 +104,11 @@ def coadd(frames: Sequence[Frame], *, spectra: bool) -> Coadd:
         np.where(_good(one), one.data - sky, 0.0).astype(np.float32)
         for one, sky in zip(frames, skies, strict=True)
     ]
-    found = [_shift(above[0], one, spectra=spectra) for one in above[1:]]
+    sharp = [
+        _clipped(light) * (1 if spectra else _even(one, float(sky[0, 0])))
+        for light, one, sky in zip(above, frames, skies, strict=True)
+    ]
+    found = [_shift(sharp[0], one, spectra=spectra) for one in sharp[1:]]
     measured = any(one is not None for one in found)
     if measured and None in found:
         seen = [0, *(k for k, one in enumerate(found, 1) if one is not None)]
@@ -97,7 +119,7 @@ def coadd(frames: Sequence[Frame], *, spectra: bool) -> Coadd:
         and sum(_shows_something(*pair) for pair in zip(frames, above, strict=True)) > 1
     ):
         raise BadFrameError(
-            "The exposures do not show the same field.",
+            "The exposures do not show the same field, or too little of it to tell their shift.",
             remedy="Put together exposures of one pointing.",
         )
     shifts = ((0, 0), *(one if measured and one is not None else (0, 0) for one in found))
@@ -150,13 +172,19 @@ def _sky(frame: Frame, *, spectra: bool) -> NDArray[np.float32]:
 
 
 def _shift(
-    first: NDArray[np.float32], other: NDArray[np.float32], *, spectra: bool
+    first: NDArray[np.float64], other: NDArray[np.float64], *, spectra: bool
 ) -> tuple[int, int] | None:
-    """Return columns and rows by which `other` is to be moved, None where nothing tells."""
-    if spectra:
-        along = [_clipped(one).mean(axis=1, keepdims=True) for one in (first, other)]
-        return _peak(along[0], along[1])
-    return _peak(_clipped(first), _clipped(other))
+    """Return columns and rows by which `other` is to be moved, None where nothing tells.
+
+    The correlation proposes, what both show decides: with a few stars the pair of two different
+    ones, or a single star of another field, makes a peak as clear as the true one.
+    """
+    a, b = (one.mean(axis=1, keepdims=True) if spectra else one for one in (first, other))
+    told = [(votes, step) for votes, step in _peaks(a, b) if _agree(a, b, step)]
+    if not told:
+        return None
+    votes, step = told[0]
+    return step if all(votes >= _RIVAL * other for other, _ in told[1:]) else None
 
 
 def _clipped(light: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -166,8 +194,25 @@ def _clipped(light: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.clip(sharp, -3 * noise, 60 * noise).astype(float)
 
 
-def _peak(first: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[int, int] | None:
-    """Return the shift at the peak of the cross-correlation, if it stands out."""
+def _even(frame: Frame, sky: float) -> NDArray[np.bool_]:
+    """Return where the sky is about as bright as beside: not at the edge of the lit field."""
+    ny, nx = (size // _BLOCK_PX for size in frame.data.shape)
+    even = np.ones(frame.data.shape, bool)
+    if not ny * nx:
+        return even
+    parts = frame.data[: ny * _BLOCK_PX, : nx * _BLOCK_PX].reshape(ny, _BLOCK_PX, nx, _BLOCK_PX)
+    level = np.median(parts.transpose(0, 2, 1, 3).reshape(ny, nx, -1), axis=2)
+    change = ndimage.maximum_filter(level, 3) - ndimage.minimum_filter(level, 3)
+    steep = change > max(_STEP * sky, 3 * float(np.median(frame.uncertainty)))
+    blocks = np.repeat(np.repeat(steep, _BLOCK_PX, axis=0), _BLOCK_PX, axis=1)
+    even[: ny * _BLOCK_PX, : nx * _BLOCK_PX] = ~blocks
+    return even
+
+
+def _peaks(
+    first: NDArray[np.float64], other: NDArray[np.float64]
+) -> list[tuple[float, tuple[int, int]]]:
+    """Return height and shift of the clear peaks of the cross-correlation, the highest first."""
     shape = tuple(fft.next_fast_len(size + LARGEST_SHIFT_PX, real=True) for size in first.shape)
     spectrum = fft.rfft2(first - first.mean(), shape) * np.conj(
         fft.rfft2(other - other.mean(), shape)
@@ -177,26 +222,66 @@ def _peak(first: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[int, 
     reach = [min(LARGEST_SHIFT_PX, size // 2) for size in first.shape]
     near = [np.arange(-some, some + 1) for some in reach]
     votes = votes[np.ix_(near[0] % shape[0], near[1] % shape[1])]
-    row, column = np.unravel_index(int(np.argmax(votes)), votes.shape)
-    highest = float(votes[row, column])
-    beside = np.ones(votes.shape, bool)
-    beside[
-        max(0, row - _PEAK_PX) : row + _PEAK_PX + 1,
-        max(0, column - _PEAK_PX) : column + _PEAK_PX + 1,
-    ] = False
-    # pairs of different stars vote too: the true shift has more votes than any of them
-    rival = float(votes[beside].max()) if beside.any() else 0.0
-    if highest < max(_CLEAR * noise, _RIVAL * rival, 1e-12):
-        return None
-    return int(near[1][column]), int(near[0][row])
+    lowest = max(_CLEAR * noise, _LOWEST * float(votes.max()), 1e-12)
+    found: list[tuple[float, tuple[int, int]]] = []
+    while len(found) < _CANDIDATES:
+        row, column = np.unravel_index(int(np.argmax(votes)), votes.shape)
+        highest = float(votes[row, column])
+        if highest < lowest:
+            break
+        found.append((highest, (int(near[1][column]), int(near[0][row]))))
+        votes[
+            max(0, row - _PEAK_PX) : row + _PEAK_PX + 1,
+            max(0, column - _PEAK_PX) : column + _PEAK_PX + 1,
+        ] = -np.inf
+    return found
+
+
+def _agree(first: NDArray[np.float64], other: NDArray[np.float64], step: tuple[int, int]) -> bool:
+    """Tell whether two exposures show the same where they overlap."""
+    to, by = _overlap(first.shape, step)
+    a, b = (
+        ndimage.uniform_filter(one, (3, min(3, one.shape[1]))) for one in (first[to], other[by])
+    )
+    noise = [max(1.4826 * float(np.median(np.abs(one[one != 0]))), 1e-12) for one in (a, b)]
+    ratio = float(np.sum(a * b)) / float(np.sum(a * a))
+    if ratio <= 0:
+        return False
+    there = (a > _SHOWN * noise[0]) & (ratio * a > _SHOWN * noise[1])
+    back = (b > _SHOWN * noise[1]) & (b / ratio > _SHOWN * noise[0])
+    lost = (there & (b < _MISSING * ratio * a)) | (back & (a < _MISSING * b / ratio))
+    # by source, not by pixel: a bright one must not decide alone
+    label, count = ndimage.label(there | back)
+    share = ndimage.mean(lost, label, np.arange(1, count + 1)) if count else np.zeros(0)
+    if np.sum(share > 0.5) > _LOST * count:
+        return False
+    both = (a > _SHOWN / 2 * noise[0]) & (b > _SHOWN / 2 * noise[1])
+    if ndimage.label(both)[1] != 1 or max(map(abs, step)) <= _LONE_PX:
+        return True
+    return max(_sources(first), _sources(other)) < 2
+
+
+def _sources(light: NDArray[np.float64]) -> int:
+    """Return how many places stand out clearly."""
+    smooth = ndimage.uniform_filter(light, (3, min(3, light.shape[1])))
+    noise = 1.4826 * float(np.median(np.abs(smooth[smooth != 0]))) if smooth.any() else 0.0
+    return int(ndimage.label(smooth > _SHOWN * max(noise, 1e-12))[1])
+
+
+def _overlap(
+    shape: tuple[int, ...], step: tuple[int, int]
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Return the part of the first exposure that another covers, and the other's part."""
+    dx, dy = step
+    ny, nx = shape
+    to = slice(max(dy, 0), ny + min(dy, 0)), slice(max(dx, 0), nx + min(dx, 0))
+    by = slice(max(-dy, 0), ny + min(-dy, 0)), slice(max(-dx, 0), nx + min(-dx, 0))
+    return to, by
 
 
 def _moved(frame: Frame, light: NDArray[np.float32], step: tuple[int, int]) -> _Moved:
     """Return light, uncertainty and goodness on the pixels of the first exposure."""
-    dx, dy = step
-    ny, nx = light.shape
-    to = slice(max(dy, 0), ny + min(dy, 0)), slice(max(dx, 0), nx + min(dx, 0))
-    by = slice(max(-dy, 0), ny + min(-dy, 0)), slice(max(-dx, 0), nx + min(-dx, 0))
+    to, by = _overlap(light.shape, step)
     placed = np.zeros_like(light)
     sigma = np.ones_like(light)
     good = np.zeros(light.shape, bool)
@@ -206,7 +291,8 @@ def _moved(frame: Frame, light: NDArray[np.float32], step: tuple[int, int]) -> _
 
 def _shows_something(frame: Frame, light: NDArray[np.float32]) -> bool:
     bright = ndimage.uniform_filter(light, 3) > _BRIGHT * frame.uncertainty
-    return int(bright.sum()) >= _LEAST_BRIGHT
+    sizes = np.bincount(ndimage.label(bright)[0].ravel())[1:]
+    return bool(sizes.max(initial=0) >= _LEAST_SOURCE)
 
 
 def _scale(first: _Moved, other: _Moved, exptimes: tuple[float, float]) -> float:

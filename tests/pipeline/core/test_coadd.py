@@ -173,3 +173,38 @@ def test_an_exposure_of_another_field_is_left_out():
     assert len(done.weights) == 2
     with pytest.raises(BadFrameError, match="same field"):
         coadd(frames[:2], spectra=False)
+
+
+@pytest.mark.parametrize("spectra", [False, True])
+def test_a_few_sources_tell_the_shift_or_it_is_declined(spectra):
+    """Two of a few stars that are not the same make a peak as clear as the true one."""
+    right = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        places = np.column_stack([stars(rng, 3)[:, :2], 10 ** rng.uniform(3, 5, 3)])
+        move = (0 if spectra else int(rng.integers(-60, 61)), int(rng.integers(-60, 61)))
+        seen = [slit_of(places[:, 1] + step) if spectra else light(places, (dx, step))
+                for dx, step in ((0, 0), move)]  # fmt: skip
+        try:
+            done = coadd([shot(rng, one) for one in seen], spectra=spectra)
+        except BadFrameError:
+            continue
+        if done.measured:
+            assert np.abs(np.add(done.shifts[1], move)).max() <= 1
+            right += 1
+    assert right >= 7
+
+
+def slit_of(rows):
+    y = np.arange(SHAPE[0])[:, None]
+    trace = sum(300 / (k + 1) * np.exp(-((y - row) ** 2) / 8) for k, row in enumerate(rows))
+    return np.broadcast_to(trace, SHAPE)
+
+
+def test_a_star_that_the_other_exposure_has_elsewhere_does_not_tell_the_shift():
+    rng = np.random.default_rng(12)
+    first = light(np.array([[60.0, 80, 2e4], [240, 150, 6e4]]))
+    # the bright one has left the field, and the faint one stands where it was
+    other = light(np.array([[240.0, 150, 2e4]]))
+    with pytest.raises(BadFrameError, match="too little of it"):
+        coadd([shot(rng, first), shot(rng, other)], spectra=False)
