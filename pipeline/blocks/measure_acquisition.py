@@ -94,7 +94,8 @@ def measure_acquisition(
     numbers = _numbers(found)
     header = frame.header.copy()
     _note(header, numbers, reduced if through else slit)
-    shown = _about(replace(frame, header=header), place)
+    row = found.target.row if found.target is not None else place.row
+    shown = _about(replace(frame, header=header), place, row)
     out_dir.mkdir(parents=True, exist_ok=True)
     path = out_dir / acquisition_name(reduced.name, suffix=suffix)
     write_frame(path, shown, data_type=2, parent=reduced.name)
@@ -124,16 +125,17 @@ def _slit_of(slit: Path | None, name: str, wide: float) -> tuple[SlitImage, floa
     return found, wide
 
 
-def _about(frame: Frame, slit: SlitImage) -> Frame:
-    """Return the part of an image that a reader wants to see: the slit and what is beside it."""
-    columns = frame.window.columns_unbinned()
+def _about(frame: Frame, slit: SlitImage, row: float) -> Frame:
+    """Return what a reader wants to see: the slit and what is beside it, about a row of it."""
     reach = 1.5 * REACH_ARCSEC / PIXEL_ARCSEC
-    near = abs(columns - slit.column) <= reach
-    if not near.any():
+    near = (
+        abs(frame.window.rows_unbinned() - row) <= reach,
+        abs(frame.window.columns_unbinned() - slit.at(row)) <= reach,
+    )
+    if not all(one.any() for one in near):
         return frame
-    first = int(near.argmax())
-    kept = slice(first, first + int(near.sum()))
-    return frame.cut(frame.window.sub(kept, slice(None)))
+    rows, columns = (slice(int(one.argmax()), int(one.argmax()) + int(one.sum())) for one in near)
+    return frame.cut(frame.window.sub(columns, rows))
 
 
 def _numbers(found: Acquisition) -> dict[str, QualityValue]:

@@ -62,7 +62,7 @@ def write_focus(path: Path, run: FocusRun, header: fits.Header) -> None:
         ("GSP_FERR", found.error, "its error"),
         ("GSP_FFWH", found.fwhm_px, "FWHM there, unbinned px"),
         ("GSP_FBRK", found.bracketed, "the run brackets it"),
-        ("GSP_FTXT", found.reason, ""),
+        ("GSP_FTXT", found.reason.replace("±", "+-"), ""),  # FITS cards are ASCII
         ("GSP_FCEN", found.centre, "setting from which the curve counts"),
         *(
             (f"GSP_FC{power:02d}", value, "FWHM squared: coefficient")
@@ -127,7 +127,7 @@ def _run(header: fits.Header, rows: Any) -> FocusRun:
             error=number("GSP_FERR"),
             fwhm_px=number("GSP_FFWH"),
             bracketed=bool(header["GSP_FBRK"]),
-            reason=str(header["GSP_FTXT"]),
+            reason=str(header["GSP_FTXT"]).replace("+-", "±"),
             curve=(curve[0], curve[1], curve[2]) if np.all(np.isfinite(curve)) else None,
             centre=number("GSP_FCEN"),
             used=np.array(rows["used"], dtype=bool),

@@ -14,11 +14,15 @@ from goodman_live.widgets.components.colours import bar
 from goodman_live.widgets.components.parts import ColourBar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     Region = tuple[int, int, int, int]
     Painter = Callable[[Region, int, int], Awaitable[bytes]]
 
+PIXEL_ARCSEC = 0.15
+"""Side of an unbinned pixel."""
+ANY_SHAPE = (0.01, 100.0)
+"""Width over height of a figure: what bqplot allows by itself."""
 PAUSE = 0.15
 """Seconds without a movement after which the visible part is drawn again."""
 HEIGHT = "440px"
@@ -49,12 +53,20 @@ class ImageView:
         scales = {"x": self.x, "y": self.y}
         self.whole = bqplot.Image(image=_blank(), scales=scales)
         self.detail = bqplot.Image(image=_blank(), scales=scales, visible=False)
+        nowhere: dict[str, Any] = {"x": [0.0], "y": [0.0], "scales": scales, "visible": False}
+        self.slit = bqplot.Lines(
+            **nowhere, colors=["#e0913a"], line_style="dashed", stroke_width=1.5
+        )
+        self.target = bqplot.Scatter(
+            **nowhere, colors=["#26a69a"], marker="circle", fill=False, default_size=700
+        )
+        self.target.stroke_width = 2
         self.x_axis = bqplot.Axis(scale=self.x, label_offset="34px", grid_lines="none")
         self.y_axis = bqplot.Axis(
             scale=self.y, side="left", label_offset="48px", grid_lines="none"
         )
-        figure = bqplot.Figure(
-            marks=[self.whole, self.detail],
+        self.figure = figure = bqplot.Figure(
+            marks=[self.whole, self.detail, self.slit, self.target],
             axes=[self.x_axis, self.y_axis],
             interaction=bqplot.PanZoom(scales={"x": [self.x], "y": [self.y]}),
             fig_margin=MARGIN,
@@ -106,6 +118,37 @@ class ImageView:
         self.x_axis.label, self.y_axis.label = x_name, y_name
         self.bar.bar = bar(*levels)
 
+    def point(self, seen: Mapping[str, Any] | None) -> None:
+        """Mark the edges of the slit and the target; None for an image without them.
+
+        Parameters
+        ----------
+        seen : mapping or None
+            ``columns rows slit target`` as the service's diagnostics give them, in unbinned
+            pixels of the readout.
+        """
+        target = seen["target"] if seen else None
+        self.slit.visible, self.target.visible = seen is not None, target is not None
+        columns, rows = self._size
+        # Offsets are judged by eye: the pixels are square, where other images fill the page.
+        least, most = (columns / rows,) * 2 if seen is not None else ANY_SHAPE
+        with self.figure.hold_sync():
+            self.figure.min_aspect_ratio, self.figure.max_aspect_ratio = least, most
+        if seen is None:
+            return
+        across = _scale(seen["columns"], self._size[0])
+        along = _scale(seen["rows"], self._size[1])
+        half = (seen["slit"]["width_arcsec"] or 0.0) / PIXEL_ARCSEC / 2
+        with self.slit.hold_sync():
+            self.slit.x = [
+                [across(column + side) for column in seen["slit"]["column"]]
+                for side in (-half, half)
+            ]
+            self.slit.y = [[along(row) for row in seen["slit"]["row"]]] * 2
+        if target is not None:
+            with self.target.hold_sync():
+                self.target.x, self.target.y = [across(target["column"])], [along(target["row"])]
+
     def visible_region(self) -> Region:
         """Return the pixels in view, as x0, y0, x1, y1 with the last excluded."""
         x0, x1 = _span(self.x.min, self.x.max, self._size[0])
@@ -139,6 +182,12 @@ class ImageView:
             # Else another frame is shown by now, or another part of it.
             self._retire(_assign(self.detail, png, region))
             self.detail.visible = True
+
+
+def _scale(span: Sequence[float], size: int) -> Callable[[float], float]:
+    """Return what gives the pixel of an image for an unbinned pixel of its `span`."""
+    binning = (span[1] - span[0]) / size
+    return lambda place: (place - span[0] - (binning - 1) / 2) / binning
 
 
 def _span(low: float | None, high: float | None, size: int) -> tuple[int, int]:

@@ -41,6 +41,15 @@ class SpectrumView:
         )
         self.sky = bqplot.Lines(**empty, colors=["#e0913a"], stroke_width=1, visible=False)
         self.flux = bqplot.Lines(**empty, colors=["#26a69a"], stroke_width=1.2)
+        # What a run through focus shows instead of flux.
+        self.curve = bqplot.Lines(**empty, colors=["#26a69a"], stroke_width=1.5, visible=False)
+        self.best = bqplot.Lines(
+            **empty, colors=["#e0913a"], line_style="dashed", stroke_width=1.5, visible=False
+        )
+        self.used = bqplot.Scatter(**empty, colors=["#26a69a"], default_size=60, visible=False)
+        self.left_out = bqplot.Scatter(
+            **empty, colors=["#e0913a"], marker="cross", default_size=60, visible=False
+        )
         self.x_axis = bqplot.Axis(
             scale=self.x, label="Wavelength (Angstrom)", label_offset="36px", grid_lines="none"
         )
@@ -53,7 +62,10 @@ class SpectrumView:
             grid_lines="none",
         )
         self.widget = bqplot.Figure(
-            marks=[self.band, self.sky, self.flux],
+            marks=[
+                *(self.curve, self.best, self.used, self.left_out),
+                *(self.band, self.sky, self.flux),
+            ],
             axes=[self.x_axis, self.y_axis],
             interaction=bqplot.PanZoom(scales={"x": [self.x], "y": [self.y]}),
             fig_margin=MARGIN,
@@ -89,9 +101,45 @@ class SpectrumView:
             self.band.x, self.band.y = x, np.stack([flux - spread, flux + spread])
         with self.sky.hold_sync():
             self.sky.x, self.sky.y = x, _array(spectrum.get("sky"), like=flux)
+        self.flux.visible = True
+        for mark in (self.curve, self.best, self.used, self.left_out):
+            mark.visible = False
         self._range = _limits(x, flux)
         if not keep:
             self.reset()
+
+    def show_run(self, run: Mapping[str, Any]) -> None:
+        """Show a run through focus: its frames as points, the curve through them, the best.
+
+        Parameters
+        ----------
+        run : mapping
+            ``points curve best bracketed`` as the service's diagnostics give them.
+        """
+        self.flux.visible = False
+        seen = [one for one in run["points"] if one["setting"] is not None and one["fwhm_px"]]
+        for mark, used in ((self.used, True), (self.left_out, False)):
+            some = [one for one in seen if one["used"] is used]
+            with mark.hold_sync():
+                mark.x = np.array([one["setting"] for one in some], dtype=float)
+                mark.y = np.array([one["fwhm_px"] for one in some], dtype=float)
+                mark.visible = bool(some)
+        x = _array(run["curve"]["setting"] if run["bracketed"] else [])
+        y = _array(run["curve"]["fwhm_px"] if run["bracketed"] else [])
+        points = np.array([(one["setting"], one["fwhm_px"]) for one in seen]).reshape(-1, 2)
+        across, up = np.concatenate([x, points[:, 0]]), np.concatenate([y, points[:, 1]])
+        if not across.size:
+            return
+        low, high = float(np.nanmin(up)), float(np.nanmax(up))
+        room, side = 0.08 * (high - low) or 0.5, 0.03 * float(np.ptp(across)) or 1.0
+        self._range = (across.min() - side, across.max() + side, low - room, high + room)
+        with self.curve.hold_sync():
+            self.curve.x, self.curve.y, self.curve.visible = x, y, bool(x.size)
+        if run["best"] is not None:
+            with self.best.hold_sync():
+                self.best.x, self.best.y = np.full(2, run["best"]), np.array(self._range[2:])
+        self.best.visible = run["best"] is not None
+        self.reset()
 
     def reset(self) -> None:
         """Show the whole spectrum."""

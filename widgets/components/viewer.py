@@ -24,6 +24,8 @@ STRETCHES = ("linear", "log", "asinh")
 LIMITS = ("zscale", "percentile", "minmax")
 RETRY = 3.0
 """Seconds until what could not be drawn is tried again."""
+FOCUS, ACQUISITION = "focus", "acquisition"
+"""Roles of products that are drawn with what was measured on them."""
 _SPECTRA = frozenset({DataType.EXTRACTED, DataType.WAVELENGTH, DataType.FLUX})
 
 
@@ -132,7 +134,11 @@ class Viewer:
             from goodman_live.widgets.components.image_view import ImageView  # noqa: PLC0415
 
             self._image = ImageView(self._start)
-        facts = await self._client.image(file["id"], limits=self.limits.value)
+        pointing = file.get("role") == ACQUISITION
+        # A slit lights few pixels and its target fewer: limits for the sky would show neither.
+        limits = "percentile" if pointing else self.limits.value
+        facts = await self._client.image(file["id"], limits=limits)
+        seen = (await self._client.diagnostics(file["id"]))["data"] if pointing else None
         low, high = facts["limits"]["low"], facts["limits"]["high"]
 
         async def paint(region: Region, width: int, height: int) -> bytes:
@@ -151,8 +157,9 @@ class Viewer:
         await self._image.show((columns, rows), paint, keep=keep)
         levels = (low, high, self.colours.value, self.stretch.value)
         self._image.dress(facts["x"]["name"], facts["y"]["name"], levels)
-        bar = (self.colours, self.stretch, self.limits, self.saturated, self.titled, self.whole)
-        self._place(self._image.widget, bar)
+        self._image.point(seen)
+        chosen = (self.colours, self.stretch, *(() if pointing else (self.limits,)))
+        self._place(self._image.widget, (*chosen, self.saturated, self.titled, self.whole))
 
     async def _show_spectrum(self, file: File, *, keep: bool) -> None:
         if self._spectrum is None:
@@ -162,6 +169,10 @@ class Viewer:
 
             self._spectrum = SpectrumView()
         self._spectrum.show(await self._client.spectrum(file["id"]), keep=keep)
+        if file.get("role") == FOCUS:
+            self._spectrum.show_run((await self._client.diagnostics(file["id"]))["data"])
+            self._place(self._spectrum.widget, (self.titled, self.whole))
+            return
         self._place(self._spectrum.widget, (self.uncertainty, self.sky, self.titled, self.whole))
 
     def _place(self, figure: w.Widget, bar: tuple[w.Widget, ...]) -> None:

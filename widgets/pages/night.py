@@ -271,7 +271,8 @@ def master_row(file: dict[str, Any]) -> dict[str, Any]:
         "key": file["id"],
         "name": file["file_name"],
         "href": f"data.ipynb?file={file['id']}",
-        "obstype": str(file.get("kind") or file.get("obstype") or ""),
+        # A sensitivity function is of kind spectrum, as the standard that it was made of.
+        "obstype": str(file.get("role") or file.get("kind") or file.get("obstype") or ""),
         "setup": night_figures.setup(file),
         "frames": numbers.get("frames", ""),
         "level": f"{level:,.1f}" if isinstance(level, float | int) else "",

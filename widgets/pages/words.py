@@ -38,6 +38,12 @@ _STAGES = {
     "calibrate_wavelength": "wavelength calibrated",
     "wavelength": "wavelength calibrated",
     "calibrate_flux": "flux calibrated",
+    "measure_focus": "focus measured",
+    "measure_acquisition": "offset measured",
+    "solve_astrometry": "coordinates solved",
+    "stack": "stacked",
+    "stack_flux": "stacked",
+    "stack_frames": "stacked",
 }
 _BLOCKS = {
     "reduce": "Reduce",

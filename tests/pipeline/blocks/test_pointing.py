@@ -70,6 +70,7 @@ def test_a_focus_run_is_a_table_that_reads_again(tmp_path):
     run = read_focus(product.path)
     assert run.files == tuple(path.name for path in raws)
     assert run.focus.best == pytest.approx(product.quality["focus_best"])
+    assert "±" in run.focus.reason
     shown = focus_curve(product.path)
     assert min(shown["curve"]["fwhm_px"]) == pytest.approx(shown["fwhm_px"], rel=0.01)
     assert [one["setting"] for one in shown["points"]] == [-340, -480, -620, -760, -900]
