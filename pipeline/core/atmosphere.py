@@ -19,9 +19,9 @@ CTIO_HEIGHT_M = 2215.0
 """Where the extinction curve was measured."""
 SCALE_HEIGHT_M = 8000.0
 """Scale height of the air, for its Rayleigh scattering."""
-EXTINCTION_ERROR = 0.12
+EXTINCTION_ERROR = 0.11
 """Share by which the extinction of one night differs from the mean curve, one standard deviation:
-a tenth from night to night, and the mean curve's own error."""
+a tenth from night to night, and half of that for the mean curve itself, in squares."""
 
 _J2000 = datetime(2000, 1, 1, 12, tzinfo=UTC)
 

@@ -15,7 +15,13 @@ from goodman_live.pipeline.core.errors import UntrustedSolutionError
 from goodman_live.pipeline.core.fluxcal import FLUX_UNIT, ab_magnitude, calibrate, limits
 from goodman_live.pipeline.core.frame import Flag
 from goodman_live.pipeline.core.sensitivity import Observed, fit_sensitivity, telluric
-from goodman_live.pipeline.core.standards import ab_to_flux, plain_name, recognise, standards
+from goodman_live.pipeline.core.standards import (
+    ab_to_flux,
+    name_against_pointing,
+    plain_name,
+    recognise,
+    standards,
+)
 from goodman_live.pipeline.core.telluric import correct, measure_absorption
 
 from .one_d import GAIN, STARS, observe, star_magnitude, target_magnitude
@@ -81,6 +87,14 @@ def test_a_nameless_standard_is_known_by_its_position():
 
 def test_a_name_kept_from_the_target_before_is_not_believed():
     assert recognise("LTT7379", 100.0, -20.0, WHEN) is None
+    assert "LTT 7379, but the telescope pointed 1" in name_against_pointing(
+        "ltt-7379", 100.0, -20.0, WHEN
+    )
+    star = STARS["LTT 7379"]
+    near = (star.ra_deg, star.dec_deg + 0.05)
+    assert "3.0 arcmin" in name_against_pointing("LTT7379", *near, WHEN)
+    assert name_against_pointing("LTT7379", star.ra_deg, star.dec_deg, WHEN) == ""
+    assert name_against_pointing("SN2026abc", 100.0, -20.0, WHEN) == ""
 
 
 def test_a_fast_star_is_looked_for_where_it_is_now():
