@@ -10,6 +10,7 @@ from scipy import fft, ndimage
 
 from goodman_live.pipeline.core.errors import BadFrameError
 from goodman_live.pipeline.core.frame import Flag
+from goodman_live.pipeline.core.litfield import is_lit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,10 +48,6 @@ _LONE_PX = 5
 _LOST = 0.34
 """Part of the sources that may be missing in the other: variable stars, cosmic rays."""
 _SMOOTH_PX = 25
-_BLOCK_PX = 16
-_STEP = 0.3
-"""Part of the sky by which it changes at the edge of what the optics light: that edge stays where
-it is while stars move."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,8 +102,8 @@ def coadd(frames: Sequence[Frame], *, spectra: bool) -> Coadd:
         for one, sky in zip(frames, skies, strict=True)
     ]
     sharp = [
-        _clipped(light) * (1 if spectra else _even(one, float(sky[0, 0])))
-        for light, one, sky in zip(above, frames, skies, strict=True)
+        _clipped(light) * (1 if spectra else is_lit(one))
+        for light, one in zip(above, frames, strict=True)
     ]
     found = [_shift(sharp[0], one, spectra=spectra) for one in sharp[1:]]
     measured = any(one is not None for one in found)
@@ -192,21 +189,6 @@ def _clipped(light: NDArray[np.float32]) -> NDArray[np.float64]:
     noise = 1.4826 * float(np.median(np.abs(light[light != 0]))) if np.any(light) else 1.0
     sharp = light - ndimage.uniform_filter(light, (_SMOOTH_PX, _SMOOTH_PX), mode="nearest")
     return np.clip(sharp, -3 * noise, 60 * noise).astype(float)
-
-
-def _even(frame: Frame, sky: float) -> NDArray[np.bool_]:
-    """Return where the sky is about as bright as beside: not at the edge of the lit field."""
-    ny, nx = (size // _BLOCK_PX for size in frame.data.shape)
-    even = np.ones(frame.data.shape, bool)
-    if not ny * nx:
-        return even
-    parts = frame.data[: ny * _BLOCK_PX, : nx * _BLOCK_PX].reshape(ny, _BLOCK_PX, nx, _BLOCK_PX)
-    level = np.median(parts.transpose(0, 2, 1, 3).reshape(ny, nx, -1), axis=2)
-    change = ndimage.maximum_filter(level, 3) - ndimage.minimum_filter(level, 3)
-    steep = change > max(_STEP * sky, 3 * float(np.median(frame.uncertainty)))
-    blocks = np.repeat(np.repeat(steep, _BLOCK_PX, axis=0), _BLOCK_PX, axis=1)
-    even[: ny * _BLOCK_PX, : nx * _BLOCK_PX] = ~blocks
-    return even
 
 
 def _peaks(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import sep
 
 from goodman_live.pipeline.core.frame import Flag
+from goodman_live.pipeline.core.litfield import is_lit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,7 +97,11 @@ def find_sources(frame: Frame) -> Sources:
     found = _extract(level, error, masked, _gaussian(width))
     if len(found) == 0:
         return _none(smooth, float(background.globalrms))
-    return _measured(level, error, spoilt, found, width, smooth, float(background.globalrms))
+    sources = _measured(level, error, spoilt, found, width, smooth, float(background.globalrms))
+    ny, nx = level.shape
+    row = np.clip(np.rint(sources.y), 0, ny - 1).astype(int)
+    column = np.clip(np.rint(sources.x), 0, nx - 1).astype(int)
+    return _some(sources, sources.clean | is_lit(frame)[row, column])
 
 
 def _extract(
@@ -184,6 +189,11 @@ def _measured(
         background=smooth,
         noise=noise,
     )
+
+
+def _some(sources: Sources, kept: NDArray[np.bool_]) -> Sources:
+    names = ("x", "y", "sigma", "flux", "peak", "fwhm", "elongation", "clean")
+    return replace(sources, **{name: getattr(sources, name)[kept] for name in names})
 
 
 def _none(smooth: NDArray[np.float32], noise: float) -> Sources:
