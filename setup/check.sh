@@ -11,6 +11,6 @@ status=0
 [ "$status" -eq 0 ] && echo "lint and types: clean"
 [ "${1:-}" = "--lint" ] && exit "$status"
 
-# One process per core; each file stays in one of them, for its tests may build on each other.
-"$bin/python" -m pytest -n "${GOODMAN_TEST_PROCESSES:-2}" --dist loadfile --no-loadscope-reorder "$@" || status=$?
+# One process per core; which tests stay together says `tests/conftest.py`.
+"$bin/python" -m pytest -n "${GOODMAN_TEST_PROCESSES:-2}" --dist loadscope --no-loadscope-reorder "$@" || status=$?
 exit "$status"

@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 # One thread per process, as in production: before numpy is imported by anything.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -65,6 +66,37 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return 2
 
     items.sort(key=shares)
+
+
+SYSTEMS = {
+    "tests/browser/": "pages",
+    "tests/hub/test_": "accounts",
+    "tests/docs/": "accounts",
+    "tests/server_extension/api/test_hub.py": "accounts",
+    "tests/server_extension/api/": "service",
+}
+"""Files that share one running system, by how their names begin: the first that fits."""
+OF_THEIR_OWN = ("test_components.py", "test_planted.py", "test_subdomains.py")
+
+
+class Together(LoadScopeScheduling):
+    """Files that share a system run in one process, always the same ones in the same order.
+
+    What a test leaves in a shared system is there for those after it: which they are must not
+    depend on how fast the machine is.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = nodeid.partition("::")[0]
+        if not file.endswith(OF_THEIR_OWN):
+            for begin, system in SYSTEMS.items():
+                if file.startswith(begin):
+                    return system
+        return file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session")
