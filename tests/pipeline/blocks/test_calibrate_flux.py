@@ -14,7 +14,7 @@ from goodman_live.pipeline.blocks.extract import extract
 from goodman_live.pipeline.blocks.reduce import reduce
 from goodman_live.pipeline.core.errors import BadFrameError, MissingCalibrationError
 from goodman_live.pipeline.core.frame import Flag
-from goodman_live.pipeline.products.fits import read_spectrum
+from goodman_live.pipeline.products.fits import read_spectrum, write_spectrum
 from goodman_live.pipeline.products.response import read_response
 from goodman_live.pipeline.settings import ReductionSettings
 from goodman_live.pipeline.simulate import frames
@@ -141,6 +141,27 @@ def test_telluric_absorption_is_divided_out_on_request(night, response):
     assert depth[0] > 0.1
     assert abs(depth[1]) < 0.05
     assert any("Telluric" in text for text in done.messages)
+
+
+def test_a_standard_that_lost_light_is_named_and_the_level_is_the_best(night, response, tmp_path):
+    _, (standard, _), _ = night
+    one = read_spectrum(standard)
+    dim = tmp_path / f"dim_{standard.name}"
+    write_spectrum(
+        dim, replace(one, flux=0.7 * one.flux, uncertainty=0.7 * one.uncertainty), data_type=4
+    )
+    both = build_sensitivity([dim, standard], out_dir=tmp_path, settings=PLAIN)
+    assert any("lies 0.39 mag below the best" in text for text in both.messages)
+    alone, found = (one.products[0].quality["zero_point_5500_mag"] for one in (response, both))
+    assert found == pytest.approx(alone, abs=0.02)
+    assert both.products[0].quality["grey_error_mag"] > 0.2
+
+
+def test_a_standard_that_points_elsewhere_says_where(night, tmp_path):
+    _, (standard, _), _ = night
+    away = {"OBSRA": "18:36:25.950", "OBSDEC": "-44:38:36.90"}
+    with pytest.raises(MissingCalibrationError, match=r"LTT 7379, but .* 20.0 arcmin from it"):
+        build_sensitivity([standard], out_dir=tmp_path, settings=PLAIN, overlay=away)
 
 
 def test_without_a_standard_it_says_so(night, tmp_path):
