@@ -131,7 +131,7 @@ def reduce_night(
 
 
 def find_frames(raw_dir: Path) -> list[Path]:
-    """Return the FITS files of a folder.
+    """Return the FITS files of a folder, links to files that are gone among them.
 
     Raises
     ------
@@ -140,7 +140,8 @@ def find_frames(raw_dir: Path) -> list[Path]:
     """
     if not raw_dir.is_dir():
         raise BadFrameError(f"{raw_dir} is no folder.", remedy="Give the folder of raw frames.")
-    found = {path for pattern in PATTERNS for path in raw_dir.glob(pattern) if path.is_file()}
+    named = {path for pattern in PATTERNS for path in raw_dir.glob(pattern)}
+    found = {path for path in named if path.is_file() or not path.exists()}
     visible = sorted(path for path in found if not path.name.startswith("."))
     if not visible:
         raise BadFrameError(

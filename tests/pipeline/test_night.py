@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from goodman_live.pipeline.cli import main
 from goodman_live.pipeline.core.errors import BadFrameError, SettingsError
-from goodman_live.pipeline.night import find_frames, reduce_night
+from goodman_live.pipeline.night import find_frames, reduce_night, whole_info
 from goodman_live.pipeline.products.fits import read_frame, read_spectrum
 from goodman_live.pipeline.settings import ReductionSettings
 from goodman_live.pipeline.simulate.instrument import setup
@@ -299,6 +299,14 @@ def test_hidden_files_are_no_frames(tmp_path):
     (tmp_path / ".part.fits").touch()
     with pytest.raises(BadFrameError, match="holds no FITS"):
         find_frames(tmp_path)
+
+
+def test_a_link_to_a_file_that_is_gone_is_named(tmp_path):
+    lost = tmp_path / "lost.fits"
+    lost.symlink_to(tmp_path / "nowhere.fits")
+    assert find_frames(tmp_path) == [lost]
+    with pytest.raises(BadFrameError, match=r"lost\.fits cannot be read: No such file"):
+        whole_info(lost)
 
 
 def test_two_raw_files_may_not_have_the_same_products(simulated, tmp_path):
