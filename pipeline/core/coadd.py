@@ -177,11 +177,15 @@ def _shift(
     ones, or a single star of another field, makes a peak as clear as the true one.
     """
     a, b = (one.mean(axis=1, keepdims=True) if spectra else one for one in (first, other))
-    told = [(votes, step) for votes, step in _peaks(a, b) if _agree(a, b, step)]
-    if not told:
-        return None
-    votes, step = told[0]
-    return step if all(votes >= _RIVAL * other for other, _ in told[1:]) else None
+    told: tuple[float, tuple[int, int]] | None = None
+    for votes, step in _peaks(a, b):
+        if told is not None and told[0] >= _RIVAL * votes:
+            break
+        if _agree(a, b, step):
+            if told is not None:
+                return None
+            told = votes, step
+    return told[1] if told is not None else None
 
 
 def _clipped(light: NDArray[np.float32]) -> NDArray[np.float64]:
