@@ -20,7 +20,31 @@ NAMELESS = """() => [...document.querySelectorAll(
     || el.closest("label") || (el.labels && el.labels.length)))
   .map((el) => el.outerHTML.slice(0, 120))"""
 THEME = "document.documentElement.dataset.glTheme"
+FOLLOW = """(theme) => dispatchEvent(
+  new StorageEvent("storage", { key: "goodman-theme", newValue: theme }))"""
+"""Give the page a theme as another tab would: nothing is kept."""
 WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+def both_themes(page):
+    """Yield each theme while the page has it; it ends with its own."""
+    own = page.evaluate(THEME)
+    for theme in ("dark", "light"):
+        page.evaluate(FOLLOW, theme)
+        yield theme
+    page.evaluate(FOLLOW, own)
+
+
+def write_pictures(page, name):
+    """Write a picture of the user guide in each theme, where they are asked for."""
+    for theme in both_themes(page) if PICTURES else ():
+        page.wait_for_timeout(1200)
+        raw = Image.open(io.BytesIO(page.screenshot()))
+        path = Path(PICTURES) / f"{name}-{theme}.png"
+        few = raw.convert("RGB").quantize(
+            128, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+        )
+        few.save(path, optimize=True)
 
 
 class Reader:
@@ -63,11 +87,7 @@ class Reader:
         return self.page
 
     def picture(self, name):
-        if PICTURES:
-            self.page.wait_for_timeout(1200)
-            raw = Image.open(io.BytesIO(self.page.screenshot()))
-            path = Path(PICTURES) / f"{name}-{self.scheme}.png"
-            raw.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
+        write_pictures(self.page, name)
 
     def close(self):
         self.context.close()
@@ -89,11 +109,8 @@ def check_page(reader):
     assert page.locator("main#gl-main, nav[aria-label]").count() == 2
     contact = page.locator(".gl-foot a[href^='mailto:']")
     assert contact.inner_text() == "support@observatory.example"
-    own = page.evaluate(THEME)
-    for theme in ("dark", "light"):
-        page.evaluate(f"{THEME} = '{theme}'")
+    for theme in both_themes(page):
         assert accessibility.faults(page) == [], theme
-    page.evaluate(f"{THEME} = '{own}'")
     assert page.evaluate("window.broken") is None
 
 

@@ -3,32 +3,26 @@
 With ``GOODMAN_PICTURES=folder`` the pictures of the user guide are written there.
 """
 
-import io
-import os
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from tests.browser import accessibility
+from tests.browser.reader import PICTURES, both_themes, write_pictures
 
 pytestmark = pytest.mark.browser
 
 PATIENCE_MS = 300_000
 TARGET = "SN2026abc"
-PICTURES = os.environ.get("GOODMAN_PICTURES")
 SCIENCE = f".gl-row:has-text('{TARGET}'):has-text('SPECTRUM')"
 
 
-@pytest.fixture(scope="module", params=["dark", "light"])
-def scheme(request):
-    return request.param
-
-
 @pytest.fixture(scope="module")
-def data(browser, live, scheme, enter):
+def data(browser, live, enter, request):
     """The Data page of the observer, open on the target's calibrated spectrum."""
-    context = browser.new_context(color_scheme=scheme, viewport={"width": 1440, "height": 1000})
+    if PICTURES:
+        request.getfixturevalue("settled")
+    context = browser.new_context(color_scheme="dark", viewport={"width": 1440, "height": 1000})
     page = context.new_page()
     page.asked, page.faults = [], []
     page.on("request", lambda request: page.asked.append(request.url))
@@ -43,15 +37,6 @@ def data(browser, live, scheme, enter):
     yield page
     context.close()
     assert not page.faults
-
-
-def picture(page, name):
-    if PICTURES:
-        page.wait_for_timeout(1500)
-        raw = Image.open(io.BytesIO(page.screenshot()))
-        raw.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
-            Path(PICTURES) / name, optimize=True
-        )
 
 
 def wait_for_frame(page, root):
@@ -69,7 +54,7 @@ def axis_names(page):
     return page.locator(".bqplot .axislabel:visible").all_text_contents()
 
 
-def test_a_science_frame_ends_as_a_spectrum_with_angstrom_on_its_axis(data, scheme):
+def test_a_science_frame_ends_as_a_spectrum_with_angstrom_on_its_axis(data):
     data.locator(".bqplot:visible").first.wait_for(timeout=PATIENCE_MS)
     data.wait_for_function(
         "[...document.querySelectorAll('.bqplot .axislabel')].some("
@@ -81,7 +66,7 @@ def test_a_science_frame_ends_as_a_spectrum_with_angstrom_on_its_axis(data, sche
     assert len(line) > 2000
     ticks = data.locator(".bqplot .axis .tick text:visible").all_text_contents()
     assert any(3000 < float(tick) < 11000 for tick in ticks if tick.replace(".", "").isdigit())
-    picture(data, f"data-spectrum-{scheme}.png")
+    write_pictures(data, "data-spectrum")
 
 
 def test_the_address_names_what_is_shown_and_opens_it_again(data, live):
@@ -97,11 +82,11 @@ def test_the_address_names_what_is_shown_and_opens_it_again(data, live):
     again.close()
 
 
-def test_the_raw_frame_is_an_image_with_colour_bar_and_zooms(data, scheme):
+def test_the_raw_frame_is_an_image_with_colour_bar_and_zooms(data):
     data.get_by_role("tab", name="Raw").click()
     data.locator(".gl-colourbar:visible .gl-marks span").first.wait_for(timeout=60_000)
     assert axis_names(data) == ["Dispersion Axis (pixels)", "Spatial Axis (pixels)"]
-    picture(data, f"data-raw-{scheme}.png")
+    write_pictures(data, "data-raw")
     before = data.locator(".bqplot .axis .tick text:visible").all_text_contents()
     box = data.locator(".bqplot:visible").first.bounding_box()
     data.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -121,14 +106,14 @@ def test_the_raw_frame_is_an_image_with_colour_bar_and_zooms(data, scheme):
     data.get_by_role("button", name="Whole view").click()
 
 
-def test_the_header_is_a_table_that_can_be_searched(data, scheme):
+def test_the_header_is_a_table_that_can_be_searched(data):
     data.get_by_role("button", name="Header").click()
     table = data.get_by_role("table")
     table.get_by_text("OBSTYPE", exact=True).wait_for(timeout=30_000)
     data.get_by_label("Search the header").fill("exptime")
     data.wait_for_function("document.querySelectorAll('.gl-cards tbody tr').length < 5")
     assert "EXPTIME" in table.inner_text()
-    picture(data, f"data-header-{scheme}.png")
+    write_pictures(data, "data-header")
     data.get_by_label("Search the header").fill("")
     data.get_by_role("button", name="Header").click()
 
@@ -148,14 +133,14 @@ def test_the_keyboard_walks_through_the_files(data):
     wait_for_frame(data, before)  # opened, not only chosen
 
 
-def test_a_hostile_comment_stays_text(data, scheme):
-    text = f"<img src=x onerror='window.broken=1'><b>{scheme}</b> $x^2$"
+def test_a_hostile_comment_stays_text(data):
+    text = "<img src=x onerror='window.broken=1'><b>bold</b> $x^2$"
     field = data.get_by_label("Comment", exact=True)
     field.fill(text)
     data.get_by_role("button", name="Add comment").click()
     # Cleared as soon as it is kept.
     data.wait_for_function("document.querySelector('.gl-comments textarea')?.value === ''")
-    said = data.locator(".gl-comments li p", has_text=f"<b>{scheme}</b>")
+    said = data.locator(".gl-comments li p", has_text="<b>bold</b>")
     said.first.wait_for(timeout=PATIENCE_MS)
     assert said.first.inner_text() == text
     assert data.evaluate("window.broken") is None
@@ -205,7 +190,8 @@ def test_what_a_raw_frame_is_can_be_said_and_left(data):
 
 
 def test_axe_finds_no_fault(data):
-    assert accessibility.faults(data) == []
+    found = {theme: accessibility.faults(data) for theme in both_themes(data)}
+    assert found == {"dark": [], "light": []}
 
 
 def test_a_narrow_screen_scrolls_down_and_not_sideways(data):
@@ -248,12 +234,13 @@ CONTRAST = """() => {
 
 
 def test_text_stands_out_from_its_background(data):
-    ratios = data.evaluate(CONTRAST)
-    assert len({name for name, _ in ratios}) >= 12
-    assert [found for found in ratios if found[1] < 4.5] == []
+    for theme in both_themes(data):
+        ratios = data.evaluate(CONTRAST)
+        assert len({name for name, _ in ratios}) >= 12
+        assert [found for found in ratios if found[1] < 4.5] == [], theme
 
 
-def test_the_theme_is_changed_without_reloading(data, scheme):
+def test_the_theme_is_changed_without_reloading(data):
     data.evaluate("window.neverReloaded = true")
     colour = "getComputedStyle(document.body).backgroundColor"
     before = data.evaluate(colour)

@@ -33,6 +33,7 @@ def test_home_lists_the_readers_proposals_and_leads_to_their_data(pi):
     assert page.locator("tr[data-row]").count() == 1
     assert page.locator("#gl-name").inner_text() == "First Observer"
     assert not page.get_by_role("link", name="Management").is_visible()
+    pi.picture("home")
     # From the top, the keyboard goes past the bar into the content.
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
@@ -40,7 +41,6 @@ def test_home_lists_the_readers_proposals_and_leads_to_their_data(pi):
     page.keyboard.press("Tab")
     assert page.evaluate("Boolean(document.activeElement.closest('.gl-page'))")
     check_page(pi)
-    pi.picture("home")
     check_narrow(page)
     mine.get_by_role("link", name="as table").click()
     page.wait_for_url(f"**/search.ipynb?proposal_id={MINE}")
