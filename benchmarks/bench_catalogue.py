@@ -113,7 +113,7 @@ def _row(rng: np.random.Generator, began: datetime, i: int, rows: int) -> dict[s
         "mid": at,
         "date": at.date(),
         "night": f"{at:%Y%m%d}",
-        "state": ("done", "done", "done", "kept", "waiting", "failed")[i % 97 % 6],
+        "state": ("done", "done", "done", "kept", "kept", "failed")[i % 97 % 6],
         "quality": {}, "settings": {}, "versions": {}, "timing": {}, "messages": [],
     }  # fmt: skip
 

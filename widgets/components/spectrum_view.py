@@ -94,7 +94,7 @@ class SpectrumView:
         self.y_axis.label = spectrum["y"]["name"]
         largest = np.nanmax(np.abs(flux), initial=0.0)
         # Prefixes of units would be riddles beside a unit that is spelt out.
-        self.y_axis.tick_format = "~s" if largest == 0 or 0.1 <= largest < 1e6 else "~e"
+        self.y_axis.tick_format = "~s" if largest == 0 or 0.1 <= largest < 1e6 else "~g"
         with self.flux.hold_sync():
             self.flux.x, self.flux.y = x, flux
         with self.band.hold_sync():

@@ -79,7 +79,7 @@ class HomePage:
             self._client.proposals(), self._counts(), self._client.night()
         )
         if self._base is None:
-            await self._begin_visit(counts)
+            self._begin_visit(counts)
         nights = await self._newest([one["soar_id"] for one in proposals], counts)
         rows = [self._row(one, counts, nights) for one in proposals]
         self._tell(proposals, counts, night)
@@ -106,7 +106,7 @@ class HomePage:
             for one in every["proposal_id"]
         }
 
-    async def _begin_visit(self, counts: Counts) -> None:
+    def _begin_visit(self, counts: Counts) -> None:
         kept = self._me.get("options", {}).get("home", {})
         base, self._since = last_visit(kept if isinstance(kept, dict) else {}, datetime.now(UTC))
         self._base = base
@@ -115,7 +115,8 @@ class HomePage:
         visit = {"last": now, "at": datetime.now(UTC).isoformat(timespec="seconds")}
         if self._since:
             visit |= {"base": base, "since": self._since}
-        await self._client.save_options("home", visit)
+        # Nobody waits for it: the service may be busy with a night.
+        self.shell.tasks.start("visit", self._client.save_options("home", visit))
 
     async def _newest(self, names: list[str], counts: Counts) -> dict[str, str]:
         wanted = [name for name in names if counts.get(name)][:MOST_ASKED]
