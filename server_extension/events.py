@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from goodman_live.server_extension.catalogue.viewer import Viewer
 
 LARGEST_ID = 2**63 - 1
-BEAT_EVERY = 5
-"""A comment keeps proxies from closing a silent stream: one in this many quiet looks."""
+BEAT_EVERY = 2
+"""A comment keeps proxies from closing a silent stream, and tells who listens that we live: one in
+this many quiet looks."""
 ASK_AGAIN_S = 5.0
 """How often the Hub is asked whether the token or session of a stream is still good."""
 RETRY_MS = 2000

@@ -42,7 +42,7 @@ def write_pictures(page, name):
         raw = Image.open(io.BytesIO(page.screenshot()))
         path = Path(PICTURES) / f"{name}-{theme}.png"
         few = raw.convert("RGB").quantize(
-            128, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+            256, method=Image.Quantize.MEDIANCUT, kmeans=3, dither=Image.Dither.NONE
         )
         few.save(path, optimize=True)
 

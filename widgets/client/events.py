@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from goodman_live.widgets.client.transport import Transport
 
 PATH = "api/events/"
-SILENCE = 45.0
-"""Seconds without a byte after which a stream is taken as dead (the service sends comments)."""
+SILENCE = 20.0
+"""Seconds without a byte after which a stream is taken as dead (the service sends comments).
+
+A proxy may keep a stream open whose service was killed."""
 LONGEST_PAUSE = 15.0
 """Seconds between attempts to mend a connection, at most."""
 
