@@ -44,6 +44,9 @@ ASK_PRIORITY = 100
 """Of such a question at Dask: before every job, for it is short."""
 PLAN_BATCH = 5
 """Frames planned in one transaction: what it queues can begin when it ends."""
+GIVE_WAY_S = 0.02
+"""Seconds between two full batches: on SQLite other writers (the Hub's sign-in is another process)
+find the lock free only if it is free for a while."""
 
 
 class NoAnswerError(GoodmanError):
@@ -327,6 +330,8 @@ class Engine:
                     self._dirty.setdefault(key, time.monotonic() + 10.0)
                 await asyncio.sleep(1.0)
             self._runner.kick()
+            if len(due) == PLAN_BATCH:
+                await asyncio.sleep(GIVE_WAY_S)
 
     @property
     def resting(self) -> bool:
