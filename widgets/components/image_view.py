@@ -129,9 +129,8 @@ class ImageView:
         """
         target = seen["target"] if seen else None
         self.slit.visible, self.target.visible = seen is not None, target is not None
-        columns, rows = self._size
         # Offsets are judged by eye: the pixels are square, where other images fill the page.
-        least, most = (columns / rows,) * 2 if seen is not None else ANY_SHAPE
+        least, most = (_square(self._size),) * 2 if seen is not None else ANY_SHAPE
         with self.figure.hold_sync():
             self.figure.min_aspect_ratio, self.figure.max_aspect_ratio = least, most
         if seen is None:
@@ -182,6 +181,13 @@ class ImageView:
             # Else another frame is shown by now, or another part of it.
             self._retire(_assign(self.detail, png, region))
             self.detail.visible = True
+
+
+def _square(size: tuple[int, int]) -> float:
+    """Return the width over height of a figure, margins included, whose pixels are square."""
+    height = float(HEIGHT.removesuffix("px"))
+    inside = height - MARGIN["top"] - MARGIN["bottom"]
+    return (inside * size[0] / size[1] + MARGIN["left"] + MARGIN["right"]) / height
 
 
 def _scale(span: Sequence[float], size: int) -> Callable[[float], float]:
