@@ -262,7 +262,7 @@ def _status(
     elif pulls[j] > BLEND_LIMIT:
         status = f"neighbours unresolved: may be pulled by {pulls[j]:.1f} px"
     elif seen.sigma[i] > UNCERTAIN * max(seen.binning, 1):
-        status = f"too faint: centre uncertain by {seen.sigma[i]:.2f} px"
+        status = f"centre uncertain by {seen.sigma[i]:.2f} px"
     else:
         status = f"stands out by {residual:+.2f} px"
     return status

@@ -26,6 +26,9 @@ _CEILING, _CEILING_LINES = 0.985, 3
 """Share of the highest line that so many lines reach where something clips them."""
 _BRIGHT = 40.0
 """Sigma above which a line is bright enough to fit its own shape."""
+_LOPSIDED, _BESIDE = 0.015, 8
+"""Share of what clipping adds to the width of a line by which its centre is in doubt, and how
+many whole lines beside it tell the width: a faint neighbour shows in the foot that is left."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +124,7 @@ def find_peaks(
     noise = np.where(usable, noise, np.inf)
     clipped = _clipped(values, bits, centres)
     fits = _fit_all(values, noise, centres, snr, clipped, slit_px=slit_px, blur=blur)
-    peaks = _gather(fits, snr, centres)
+    peaks = _doubting(_gather(fits, snr, centres), clipped)
     return _judge(peaks, fits, bits, usable, centres)
 
 
@@ -265,6 +268,19 @@ def _clipped(
         return saturated
     level = top > _CEILING * top.max()
     return saturated | (level if level.sum() >= _CEILING_LINES else np.zeros_like(saturated))
+
+
+def _doubting(peaks: Peaks, clipped: NDArray[np.bool_]) -> Peaks:
+    """Return the lines with the centres of clipped ones as doubtful as these are too wide."""
+    whole = np.flatnonzero(~clipped & (peaks.snr > _BRIGHT))
+    if len(whole) < _BESIDE or not clipped.any():
+        return peaks
+    sigma = peaks.sigma.copy()
+    for i in np.flatnonzero(clipped):
+        nearest = whole[np.argsort(np.abs(peaks.pixel[whole] - peaks.pixel[i]))[:_BESIDE]]
+        excess = peaks.fwhm[i] - float(np.median(peaks.fwhm[nearest]))
+        sigma[i] = np.hypot(sigma[i], _LOPSIDED * max(excess, 0.0))
+    return replace(peaks, sigma=sigma)
 
 
 def _shape_course(

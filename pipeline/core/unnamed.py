@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _STRANGERS = 3
 """Bright lines without a name from which other lamps are tried."""
+_NAMELESS, _NAMELESS_SHARE = 6, 0.2
+"""Lines of any brightness without a name, and their share of all, from which they are tried too:
+in the blue the bright lines are few, and a further lamp's are faint."""
 _SURE = 12.0
 """Log odds that a further lamp must add: one that burns adds 16 to 200, one that does not 8 at
 most (simulated arcs of all modes)."""
@@ -57,7 +60,7 @@ def with_unnamed(
         lamp, none of the named ones is confirmed and the axis depends on it, it says so and is
         not trusted.
     """
-    if axis is not None and axis.trusted and axis.strangers < _STRANGERS:
+    if axis is not None and axis.trusted and not _crowded(axis):
         return axis
     known = axis.score if axis is not None else 0.0
     tried = {lamp: _tried(solve, names | {lamp}) for lamp in ARC_LAMPS if lamp not in names}
@@ -66,6 +69,14 @@ def with_unnamed(
     if not lamp or found[lamp].score < known + _SURE:
         return axis
     return _judged(axis, names, lamp, found[lamp], _tried(solve, frozenset({lamp})))
+
+
+def _crowded(axis: WavelengthSolution) -> bool:
+    """Whether so many lines are none of the named lamps' that another may have burned."""
+    nameless = sum(line.wavelength is None for line in axis.lines)
+    return axis.strangers >= _STRANGERS or nameless >= max(
+        _NAMELESS, _NAMELESS_SHARE * len(axis.lines)
+    )
 
 
 def _judged(
