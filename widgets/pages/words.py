@@ -180,7 +180,7 @@ def facts(file: File, latency: dict[str, str]) -> list[dict[str, Any]]:
         _fact("Type", file.get("obstype")),
         _fact("Object", file.get("object")),
         _fact("Proposal", file.get("proposal_id")),
-        _fact("Exposure", f"{file['exptime']:g} s" if file.get("exptime") is not None else ""),
+        _fact("Exposure", _exposure(file)),
         _fact("Setup", setup or file.get("technique")),
         _fact("Binning", file.get("binning")),
         calibrations(file),
@@ -255,6 +255,13 @@ def _offset_words(numbers: Mapping[str, Any]) -> tuple[str, str]:
         return "no target seen", "warn"
     across, error = numbers["offset_arcsec"], numbers["offset_error_arcsec"]
     return f"target {across:+.2f} ± {error:.2f} arcsec from the slit", "plain"
+
+
+def _exposure(file: Mapping[str, Any]) -> str:
+    """Return how long a file was exposed: a stack as long as all of its exposures."""
+    total = (file.get("quality") or {}).get("exptime_total_s")
+    seconds = total if total is not None else file.get("exptime")
+    return "" if seconds is None else f"{seconds:g} s"
 
 
 def speed(latency: dict[str, str]) -> dict[str, Any] | None:

@@ -178,6 +178,18 @@ def test_what_helps_to_point_and_focus_is_a_result_with_its_own_tab():
     assert "reduce" not in keys
 
 
+def test_a_stack_is_as_long_as_its_exposures():
+    stack = make_file(1, data_type="4", role="stack", exptime=900.0, quality={
+        "exposures": 2, "exptime_total_s": 1800.0,
+    })  # fmt: skip
+    (shown,) = (one for one in words.facts(stack, {}) if one["name"] == "Exposure")
+    assert shown["value"] == "1800 s"
+    (single,) = (
+        one for one in words.facts(make_file(2, exptime=900.0), {}) if one["name"] == "Exposure"
+    )
+    assert single["value"] == "900 s"
+
+
 def test_a_mended_card_shows_what_is_used_and_why():
     header = [
         {"keyword": "GAIN", "value": "", "comment": "", "mended": "1.48", "reason": "was empty"},
