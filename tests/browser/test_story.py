@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from goodman_live.hub.demo.processes import marked
 from goodman_live.server_extension.identity import HUB_CACHE_S
 
 pytestmark = pytest.mark.browser
@@ -238,3 +239,21 @@ def test_signing_out_ends_every_tab_and_every_copy_of_the_cookies(live, browser,
         page.goto(asked)
         page.get_by_label("Password").wait_for(timeout=PATIENCE_MS)
     thief.close()
+
+
+@pytest.mark.slow
+def test_a_page_whose_kernel_is_gone_says_so_and_opens_again_by_itself(live, page, enter):
+    enter(page, "observer")
+    row = page.locator(".gl-row", has_text=TARGET).first
+    row.click(timeout=PATIENCE_MS)
+    number = row.get_attribute("data-file")
+    page.locator(f".gl-comments[data-root='{number}']").wait_for(timeout=PATIENCE_MS)
+    address = page.url
+    page.evaluate("window.before = true")
+    for process in marked(live.root):
+        if "ipykernel_launcher" in " ".join(process.cmdline()):
+            process.kill()
+    page.get_by_text("The page has lost its own server").wait_for(timeout=PATIENCE_MS)
+    page.wait_for_function("window.before === undefined", timeout=PATIENCE_MS)
+    page.locator(f".gl-comments[data-root='{number}']").wait_for(timeout=PATIENCE_MS)
+    assert page.url == address
