@@ -21,6 +21,7 @@ from goodman_live.server_extension.engine.cluster import Cluster
 from goodman_live.server_extension.engine.desk import Desk
 from goodman_live.server_extension.engine.drafts import group_of, one_look
 from goodman_live.server_extension.engine.events import EventStream
+from goodman_live.server_extension.engine.marks import Marks
 from goodman_live.server_extension.engine.profile import load_profile
 from goodman_live.server_extension.engine.runner import Runner
 from goodman_live.server_extension.intake.intake import Intake
@@ -114,7 +115,7 @@ class Engine:
         self.disk = DiskGuard(written, settings.least_free_bytes)
         self.intake = Intake(self._desk, catalogue, settings, self._frame_taken, self.disk)
         self._runner = Runner(self._desk, self.cluster, settings.work_dir, self._job_done)
-        self._dirty: dict[int, float] = {}
+        self._dirty = Marks()
         self._groups: dict[str, int] = {}
         self._changed = asyncio.Event()
         self._planner: asyncio.Task[None] | None = None
@@ -129,7 +130,7 @@ class Engine:
         self.settings.work_dir.chmod(0o700)
         resumed = await self._desk.write(jobs.resume)
         for frame_id in await self._desk.write(triggers.unsettled):
-            self._mark(frame_id)
+            self._mark(frame_id, by_the_way=True)
         await self.cluster.start()
         await asyncio.to_thread(_sweep, self.settings.product_root)
         self._runner.start()
@@ -286,7 +287,7 @@ class Engine:
                 delay = self.settings.coalesce_s
             # One look serves the whole group, when no more of it have come for a while.
             group = group_of(frame)
-            self._dirty.pop(self._groups.get(group, 0), None)
+            self._dirty.drop(self._groups.get(group, 0))
             self._groups[group] = frame.id
         self._mark(frame.id, delay)
 
@@ -299,35 +300,30 @@ class Engine:
             self._mark(job.frame_id)
         for frame in made[:1]:
             for raw_id in await self._desk.write(triggers.touched_by, frame):
-                self._mark(raw_id)
+                self._mark(raw_id, by_the_way=True)
 
-    def _mark(self, frame_id: int, delay_s: float = 0.0) -> None:
-        due = time.monotonic() + delay_s
-        # A later mark puts a waiting one off: frames that keep coming are planned together.
-        self._dirty[frame_id] = due
+    def _mark(self, frame_id: int, delay_s: float = 0.0, *, by_the_way: bool = False) -> None:
+        self._dirty.add(frame_id, time.monotonic() + delay_s, by_the_way=by_the_way)
         self._changed.set()
 
     async def _plan_loop(self) -> None:
         while True:
             now = time.monotonic()
-            due = [key for key, at in self._dirty.items() if at <= now][:PLAN_BATCH]
+            due = self._dirty.take(now, PLAN_BATCH)
             if not due:
-                soonest = min(self._dirty.values(), default=now + 60.0)
+                soonest = self._dirty.soonest(now + 60.0)
                 self._changed.clear()
                 # Not `wait_for`: in Python 3.11 it can swallow the cancellation of a stop.
                 with suppress(TimeoutError):
                     async with asyncio.timeout(max(soonest - now, 0.01)):
                         await self._changed.wait()
                 continue
-            for key in due:
-                del self._dirty[key]
             try:
                 await self._desk.write(plan_frames, due, self.settings.product_root)
             except Exception:
                 # The frames keep their state and are looked at again; the engine goes on.
                 log.exception("planner.failed", frames=due)
-                for key in due:
-                    self._dirty.setdefault(key, time.monotonic() + 10.0)
+                self._dirty.put_back(due, time.monotonic() + 10.0)
                 await asyncio.sleep(1.0)
             self._runner.kick()
             if len(due) == PLAN_BATCH:

@@ -353,10 +353,12 @@ def touched_by(session: Session, made: Frame) -> list[int]:
         return helped_by(session, made)
     if made.data_type >= products.EXTRACTED:
         return grown_by(session, made)
+    same = [Frame.camera == made.camera, Frame.xbin == made.xbin, Frame.ybin == made.ybin]
     if made.data_type == 1:
         kinds = ["flat", *REDUCED] if made.kind == Kind.BIAS else ["spectrum", "image"]
     elif made.data_type == 2 and made.kind == Kind.ARC:
         kinds = ["spectrum"]
+        same.append(Frame.grating == made.grating)
     elif made.data_type == 2 and made.kind == Kind.IMAGE:
         return grown_by(session, made)
     else:
@@ -369,9 +371,7 @@ def touched_by(session: Session, made: Frame) -> list[int]:
         .where(
             Frame.data_type == 0,
             Frame.kind.in_(kinds),
-            Frame.camera == made.camera,
-            Frame.xbin == made.xbin,
-            Frame.ybin == made.ybin,
+            *same,
             Frame.is_current,
             unsettled,
         )
