@@ -178,10 +178,9 @@ def _light(work: _Work, *, spectrum: bool) -> Window:
 
 def _load_bias(work: _Work, bias: Path | None, window: Window) -> Master | None:
     if Step.BIAS not in work.steps:
-        work.messages.append("The bias is ignored, as the settings say; the overscan serves.")
+        work.messages.append("The bias is ignored, as the settings say.")
         return None
     if bias is None:
-        work.messages.append("No master bias: the overscan alone was subtracted.")
         return None
     master = load_master(bias, work.info, window, Kind.BIAS)
     work.record("GSP_BIAS", bias.name[-66:], "master bias")
@@ -212,6 +211,7 @@ def _level(work: _Work, zero: Master | None, window: Window) -> Level:
     work.record("GSP_OVER", section(frame.window.sub(columns, slice(None)), frame.window))
     if zero is None:
         work.letters.add(Step.OVERSCAN)
+        work.messages.append("Without a master bias, the overscan alone was subtracted.")
     noise = trusted_noise_adu(over.noise, info.rdnoise, info.gain)
     if over.noise is not None and noise != over.noise:
         work.messages.append(
