@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import logging
 import os
 import shutil
@@ -52,6 +53,8 @@ from goodman_live.server_extension.engine.profile import DaskProfile
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+
+    from sqlalchemy.orm import Session
 
     from goodman_live.pipeline.simulate.plan import Shot
 
@@ -187,7 +190,9 @@ async def run_latency(folder: Path, paths: Sequence[Path], label: str) -> None:
         for stage in ("event", *STAGES):
             print(f"    {stage:22s} {spread([r.stages[stage] for r in rows])}")
         print(f"    {'CPU of the frame':22s} {spread([r.cpu_s for r in rows])}")
-        print(f"    {'overhead, ms per job':22s} {spread([1e3 * r.overhead_s for r in rows])}")
+        for block in sorted({block for row in rows for block in row.overhead_s}):
+            spent = [1e3 * value for row in rows for value in row.overhead_s.get(block, [])]
+            print(f"    overhead, ms, {block:22s} {spread(spent)}   n {len(spent)}")
         print(f"    load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
@@ -199,7 +204,8 @@ class Row:
     stages: dict[str, float]
     cpu_s: float
     blocks: dict[str, float]
-    overhead_s: float
+    overhead_s: dict[str, list[float]]
+    """By block: from a job's being queued to its record, less its work and a wait for workers."""
 
     def line(self) -> str:
         """Return the row as one line of text."""
@@ -226,18 +232,35 @@ def one_frame(site: Site, name: str, whole: float, cpu: float) -> Row:
         blocks: dict[str, float] = {}
         for job in jobs:
             blocks[job.block] = blocks.get(job.block, 0.0) + worked.get(job.id, 0.0)
-        spent = [
-            (job.finished - job.created).total_seconds() - worked.get(job.id, 0.0)
-            for job in jobs
-            if job.finished and job.block != "calibrate_wavelength"
-        ]
+        spent: dict[str, list[float]] = {}
+        for job in jobs:
+            if job.finished and job.id in worked:
+                idle = worked[job.id] + all_busy(session, job, workers=2)
+                took = (job.finished - job.created).total_seconds() - idle
+                spent.setdefault(job.block, []).append(took)
         # The last product: all targets of the frame are calibrated then.
         ends = [j.finished for j in jobs if j.block == "calibrate_wavelength" and j.finished]
     stages = {"event": told.timestamp() - whole}
     for stage in STAGES:
         at = max(ends) if stage == "calibrate_wavelength" and ends else stamps.get(stage)
         stages[stage] = at.timestamp() - whole if at else float("nan")
-    return Row(name, stages, cpu, blocks, float(np.mean(spent)) if spent else float("nan"))
+    return Row(name, stages, cpu, blocks, spent)
+
+
+def all_busy(session: Session, job: Job, workers: int) -> float:
+    """Return for how many seconds a job waited while every worker had another: no overhead."""
+    others = session.execute(
+        select(Job.started, Job.finished).where(
+            Job.id != job.id, Job.started < job.started, Job.finished > job.created
+        )
+    ).all()
+    edges = sorted({job.created, job.started, *(at for row in others for at in row)})
+    inside = [at for at in edges if job.created <= at <= job.started]
+    return sum(
+        (end - begin).total_seconds()
+        for begin, end in itertools.pairwise(inside)
+        if sum(since <= begin and end <= until for since, until in others) >= workers
+    )
 
 
 async def run_night(folder: Path, paths: Sequence[Path], workers: int) -> None:

@@ -81,6 +81,21 @@ def read_header(path: Path) -> fits.Header:
     return _table_header(path) or _read(path, pixels=False)[0]
 
 
+def read_header_text(path: Path) -> str:
+    """Return the cards of the first header of one of our products, END and padding included.
+
+    It is as `read_header` gives it and costs a thirtieth: we wrote it, so nothing needs mending.
+
+    Raises
+    ------
+    BadFrameError
+        If the file is empty, not FITS, or ends inside its header.
+    """
+    with path.open("rb") as stream:
+        cards, size = read_cards(path, stream)
+    return "".join([*cards, "END"]).ljust(size)
+
+
 def read_described(path: Path, *, overlay: Overlay | None = None) -> tuple[fits.Header, FrameInfo]:
     """Read a header as `read_header`, and the facts of it as `read_info`, in one go.
 

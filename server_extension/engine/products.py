@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import or_, select, update
 
 from goodman_live.hub.accounts.models import utc_now
-from goodman_live.pipeline.products.fits import read_header
+from goodman_live.pipeline.products.fits import read_header_text
 from goodman_live.server_extension.catalogue.facts import copy_facts
 from goodman_live.server_extension.catalogue.models import Frame, HeaderCards, Job, ProductInput
 from goodman_live.server_extension.engine import jobs, latency
@@ -38,7 +38,7 @@ def header_text(path: Path) -> str:
     """Return the header of a file as the catalogue keeps it; a table of text has none."""
     if path.suffix == TEXT:
         return ""
-    return str(read_header(path).tostring()).replace("\x00", " ")
+    return read_header_text(path)
 
 
 def record_products(

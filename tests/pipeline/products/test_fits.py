@@ -20,6 +20,7 @@ from goodman_live.pipeline.products import atomic
 from goodman_live.pipeline.products.fits import (
     read_frame,
     read_header,
+    read_header_text,
     read_info,
     read_raw,
     write_frame,
@@ -311,6 +312,16 @@ def test_product_comes_back_as_it_was(raw_file, tmp_path):
     assert header["RLEVEL"] == 62
     assert header["OBJECT"] == "SN2023abc"
     assert read_info(path).window == part.window
+
+
+def test_the_text_of_a_products_header_is_its_header(tmp_path, raw_file):
+    path = tmp_path / "p.fits"
+    frame = sample_frame(raw_file)
+    frame.header["LONGNAME"] = "words " * 40
+    write_frame(path, frame, data_type=2)
+    text = read_header_text(path)
+    assert text == read_header(path).tostring()
+    assert fits.Header.fromstring(text)["LONGNAME"] == ("words " * 40).rstrip()
 
 
 def test_product_layout_is_as_documented(raw_file, tmp_path):
