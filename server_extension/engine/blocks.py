@@ -118,6 +118,9 @@ ROLES = {
 GROWING = frozenset({STACK.name, FLUX_STACK.name, FRAME_STACK.name, FOCUS.name})
 """Blocks of whose products there is one for a sequence of frames, and it grows."""
 
+SUMMARIES = frozenset({SENSITIVITY.name, FLUX.name, FRAME_STACK.name, STACK.name, FLUX_STACK.name})
+"""Blocks that are run again for whatever comes later: the fewer times, the later they run."""
+
 MASTERS = frozenset({BIAS.name, FLAT.name})
 """Blocks that combine many raw frames."""
 

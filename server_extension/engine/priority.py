@@ -1,7 +1,9 @@
 """Which job runs first: interactive, then tonight, then the backlog.
 
-In each night the first look at science comes first, then arcs, then masters, and last what is
-done again because better calibrations came: by then they have all come.
+In each night the first look at science comes first, then arcs, then masters, then what is done
+again because better calibrations came: by then they have all come. Fluxes and stacks, which every
+further standard and exposure makes anew, come last: when a night arrives at once they are made
+once, and when frames arrive one by one there is nothing before them.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ FIRST_LOOK = 0
 ARC = 50
 MASTER = 100
 AGAIN = 150
+SUMMARY = 160
 
 SCIENCE = frozenset({"spectrum", "image", "acquisition"})
 """Kinds that somebody waits for."""
@@ -35,15 +38,19 @@ def newest_night(session: Session) -> str:
     return session.scalar(select(func.max(Frame.night)).where(Frame.data_type == 0)) or ""
 
 
-def priority_of(frame: Frame, tonight: str, *, redo: bool = False) -> int:
+def priority_of(frame: Frame, tonight: str, *, redo: bool = False, summary: bool = False) -> int:
     """Return the priority of an automatic job on `frame`; lower runs earlier.
 
     Parameters
     ----------
     redo : bool
         There is a product already that this one would replace.
+    summary : bool
+        It is made anew with whatever comes later.
     """
     night = TONIGHT if frame.night >= tonight else BACKLOG
+    if summary:
+        return night + SUMMARY
     if redo:
         return night + AGAIN
     if frame.kind in SCIENCE:

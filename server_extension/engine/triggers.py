@@ -23,6 +23,7 @@ from goodman_live.server_extension.engine.blocks import (
     ACQUISITION,
     FOCUS,
     ROLES,
+    SUMMARIES,
     is_available,
 )
 from goodman_live.server_extension.engine.drafts import (
@@ -262,7 +263,12 @@ def _ensure(session: Session, draft: Draft, raw: Frame, root: Path) -> Outcome |
             session,
             draft,
             out_dir=out_dir(root, raw),
-            priority=priority_of(raw, newest_night(session), redo=_has_product(session, draft)),
+            priority=priority_of(
+                raw,
+                newest_night(session),
+                redo=_has_product(session, draft),
+                summary=draft.block.name in SUMMARIES,
+            ),
         )
         return Outcome("working", f"{_words(draft.block.name)} is queued.")
     if job.state == "done":
