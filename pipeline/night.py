@@ -21,6 +21,7 @@ from goodman_live.pipeline.core.errors import BadFrameError, GoodmanError, Setti
 from goodman_live.pipeline.core.info import FrameInfo, Kind
 from goodman_live.pipeline.core.standards import name_against_pointing, recognise
 from goodman_live.pipeline.crew import Call, Crew, Job
+from goodman_live.pipeline.night_files import find_frames, whole_info
 from goodman_live.pipeline.night_pointing import focus_runs, is_acquisition, slit_seen_for
 from goodman_live.pipeline.night_report import FileReport, NightReport
 from goodman_live.pipeline.products.atomic import sweep
@@ -54,8 +55,6 @@ _STATES = {
     _FOCUS: "measured",
 }
 """State of a raw frame after a job, by the first word of its name."""
-PATTERNS = ("*.fits", "*.fits.fz", "*.fit", "*.FITS")
-"""Files of a folder that are taken for raw frames."""
 
 OFFLINE = ReductionSettings(minimum_bias=3, minimum_flats=3)
 """Settings by default: those of the public service, but masters are made of what there is,
@@ -128,46 +127,6 @@ def reduce_night(
         sweep(out_dir)  # what a killed worker was writing
     night.report.seconds = time.monotonic() - start
     return night.report
-
-
-def find_frames(raw_dir: Path) -> list[Path]:
-    """Return the FITS files of a folder, links to files that are gone among them.
-
-    Raises
-    ------
-    BadFrameError
-        If it is no folder or holds none.
-    """
-    if not raw_dir.is_dir():
-        raise BadFrameError(f"{raw_dir} is no folder.", remedy="Give the folder of raw frames.")
-    named = {path for pattern in PATTERNS for path in raw_dir.glob(pattern)}
-    found = {path for path in named if path.is_file() or not path.exists()}
-    visible = sorted(path for path in found if not path.name.startswith("."))
-    if not visible:
-        raise BadFrameError(
-            f"{raw_dir} holds no FITS files.", remedy="Give the folder of raw frames."
-        )
-    return visible
-
-
-def whole_info(path: Path) -> FrameInfo:
-    """Read the facts of a raw frame and refuse one that is not whole.
-
-    Raises
-    ------
-    BadFrameError
-        As `read_info`; also if the array has not the size of the window that was read out.
-    """
-    info = read_info(path)
-    for repair in info.repairs:
-        if repair.keyword == "NAXIS1,NAXIS2":
-            raise BadFrameError(
-                f"{path.name} holds {repair.found} pixels, but its header says that "
-                f"{repair.used} were read out.",
-                remedy="It is not a whole raw frame; copy it again.",
-                field="NAXIS1",
-            )
-    return info
 
 
 class _Night:
