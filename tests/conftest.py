@@ -32,6 +32,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -294,9 +295,9 @@ def wait_for_address(process: subprocess.Popen[str], root: Path, since: int = 0)
     raise AssertionError(out.read_text())
 
 
-@pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    root = tmp_path_factory.mktemp("live") / "live"
+@contextmanager
+def running_demo(root: Path) -> Iterator[Live]:
+    """Run a demonstration in `root`, whose frames come five a second."""
     process = start_demo(root, "--port", str(find_free_port()), "--interval", "0.2")
     try:
         url = wait_for_address(process, root)
@@ -304,6 +305,12 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=90)
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    with running_demo(tmp_path_factory.mktemp("live") / "live") as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

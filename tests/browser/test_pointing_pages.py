@@ -1,33 +1,25 @@
 """What helps to point and to focus, and the running stack, as an observer sees them arrive."""
 
-import json
-import signal
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 from astropy.io import fits
 from sqlalchemy import select
 
-from goodman_live.pipeline.simulate import frames
-from goodman_live.pipeline.simulate.headers import Log
-from goodman_live.pipeline.simulate.instrument import Region, setup
+from goodman_live.pipeline.simulate.instrument import setup
 from goodman_live.pipeline.simulate.law import random_law
 from goodman_live.pipeline.simulate.night import write_night
-from goodman_live.pipeline.simulate.optics import Optics, SlitPlace
 from goodman_live.pipeline.simulate.plan import SUPERNOVA_TARGET, Clock, visit
 from goodman_live.server_extension.catalogue.models import Frame
 from tests.browser.reader import PATIENCE_MS, Reader, check_page
-from tests.browser.site import free_ports
-from tests.conftest import Live, start_demo, wait_for_address
+from tests.conftest import running_demo
+from tests.pointing_shots import BEST, focus_shot, pointing_shot
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 BEGIN = datetime(2026, 8, 16, 5, tzinfo=UTC)
-BEST = -620
-STRIP = Region("user-defined", 0, 1995, 2071, 60)
-BESIDE = Region("Slit Imaging/Alignment", 1850, 1600, 200, 450)
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +32,8 @@ def own(tmp_path_factory):
     here = setup("Red", "400_M1")
     law = random_law(here.mode, rng)
     write_night(root / "night", list(visit(here, clock, rng, law, SUPERNOVA_TARGET, exposures=2)))
-    options = ("--port", str(free_ports(1)[0]), "--interval", "0.2")
-    process = start_demo(root, *options)
-    try:
-        url = wait_for_address(process, root)
-        yield Live(process, root, url, json.loads((root / "accounts.json").read_text()))
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=90)
+    with running_demo(root) as live:
+        yield live
 
 
 @pytest.fixture(scope="module")
@@ -55,29 +41,6 @@ def reader(browser, own):
     reader = Reader(browser, own, "observer", "light")
     yield reader
     reader.close()
-
-
-def focus_shot(folder, number, setting):
-    log = Log(
-        obstype="FOCUS", object_name="focus", number=number, cam_foc=setting, exptime_s=3.0,
-        start=BEGIN + timedelta(minutes=number),
-    )  # fmt: skip
-    blur = abs(setting - BEST) / 40.0
-    optics = Optics(float(np.hypot(2.4, blur)), float(np.hypot(2.8, blur)))
-    here = setup("Red", "400_M1", slit_arcsec=0.45, region=STRIP)
-    shot = frames.arc(here, seed=number, optics=optics, log=log)
-    shot.write(folder / f"9{number:03d}_Focus-Red-SP.fits")
-
-
-def pointing_shot(folder, number, *, slit, across=0.0):
-    here = setup("Blue", None, binning=(2, 2), region=BESIDE)
-    place = SlitPlace(1.0, 2071.3, 0.0)
-    column = (place.column + across - BESIDE.x0 - 0.5) / 2
-    log = Log(object_name="blind_acq", number=number, start=BEGIN + timedelta(minutes=number))
-    frames.image(
-        here, seed=number, exptime_s=20.0, placed=np.array([[column, 120.0, 8e3]]),
-        slit=place if slit else None, log=log,
-    ).write(folder / f"9{number:03d}_blind_acq.fits")  # fmt: skip
 
 
 def made(own, role, number, *, ready=lambda _: True):
@@ -118,7 +81,7 @@ def test_the_running_stack_tells_what_was_reached_and_how_many_more(reader, own)
 
 def test_a_focus_run_shows_its_curve_and_its_best_setting(reader, own):
     for number, setting in enumerate((-900, -760, -620, -480, -340), start=1):
-        focus_shot(own.root / "raw", number, setting)
+        focus_shot(own.root / "raw", number, setting, BEGIN)
     (run,) = made(own, "focus", 1, ready=lambda one: one.quality["frames"] == 5)
     assert run.quality["focus_best"] == pytest.approx(BEST, abs=30)
     page = open_file(reader, run, "Focus")
@@ -133,8 +96,9 @@ def test_a_focus_run_shows_its_curve_and_its_best_setting(reader, own):
 
 
 def test_an_acquisition_image_shows_slit_and_target(reader, own):
-    pointing_shot(own.root / "raw", 21, slit=False, across=14.0)
-    pointing_shot(own.root / "raw", 22, slit=True)
+    shots = {"row": 120.0, "name": "blind_acq"}
+    pointing_shot(own.root / "raw", 21, BEGIN, slit=False, across=14.0, **shots)
+    pointing_shot(own.root / "raw", 22, BEGIN, slit=True, **shots)
     beside, through = made(own, "acquisition", 2)
     assert beside.quality["offset_arcsec"] == pytest.approx(2.1, abs=0.08)
     assert through.quality["slit_seen"]

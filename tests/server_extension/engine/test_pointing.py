@@ -1,50 +1,16 @@
 """Focus frames and acquisition images arrive one by one: what they tell follows each."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-import numpy as np
 import pytest
 from sqlalchemy import select
 
-from goodman_live.pipeline.simulate import frames
-from goodman_live.pipeline.simulate.headers import Log
-from goodman_live.pipeline.simulate.instrument import Region, setup
-from goodman_live.pipeline.simulate.optics import Optics, SlitPlace
 from goodman_live.server_extension.catalogue.models import Frame
+from tests.pointing_shots import BEST, focus_shot, pointing_shot
 
 from .test_night import begun
 
 BEGIN = datetime(2026, 8, 16, 0, 10, tzinfo=UTC)
-BEST = -620
-STRIP = Region("user-defined", 0, 1995, 2071, 60)
-BESIDE = Region("Slit Imaging/Alignment", 1850, 1600, 200, 450)
-
-
-def focus_shot(folder, number, setting):
-    log = Log(
-        obstype="FOCUS", object_name="focus", number=number, cam_foc=setting, exptime_s=3.0,
-        start=BEGIN + timedelta(minutes=number),
-    )  # fmt: skip
-    blur = abs(setting - BEST) / 40.0
-    optics = Optics(float(np.hypot(2.4, blur)), float(np.hypot(2.8, blur)))
-    here = setup("Red", "400_M1", slit_arcsec=0.45, region=STRIP)
-    path = folder / f"{number:04d}_Focus-Red-SP-400_M1.fits"
-    frames.arc(here, seed=number, optics=optics, log=log).write(path)
-    return path
-
-
-def pointing_shot(folder, number, *, slit, across=0.0, name="target_acq"):
-    here = setup("Blue", None, binning=(2, 2), region=BESIDE)
-    place = SlitPlace(1.0, 2071.3, 0.0)
-    column = (place.column + across - BESIDE.x0 - 0.5) / 2
-    log = Log(object_name=name, number=number, start=BEGIN + timedelta(minutes=number))
-    shot = frames.image(
-        here, seed=number, exptime_s=20.0, placed=np.array([[column, 220.0, 8e3]]),
-        slit=place if slit else None, log=log,
-    )  # fmt: skip
-    path = folder / f"{number:04d}_{name}.fits"
-    shot.write(path)
-    return path
 
 
 def products(night, role):
@@ -63,7 +29,7 @@ async def test_a_focus_run_grows_until_it_names_the_best_setting(tmp_path):
     shots = tmp_path / "shots"
     shots.mkdir()
     settings = (-900, -760, -620, -480, -340)
-    paths = [focus_shot(shots, number, at) for number, at in enumerate(settings)]
+    paths = [focus_shot(shots, number, at, BEGIN) for number, at in enumerate(settings)]
     async with begun(f"sqlite:///{tmp_path}/goodman.sqlite", tmp_path) as night:
         night.place(paths[:1])
         await night.rest()
@@ -89,7 +55,7 @@ async def test_a_focus_run_grows_until_it_names_the_best_setting(tmp_path):
         assert all(state == "kept" for state, _ in states(night).values())
 
         # After a pause another run begins, and the first stays.
-        late = focus_shot(shots, 200, -500)
+        late = focus_shot(shots, 200, -500, BEGIN)
         night.place([late])
         await night.rest()
         assert [run.quality["frames"] for run in products(night, "focus")] == [5, 1]
@@ -98,9 +64,9 @@ async def test_a_focus_run_grows_until_it_names_the_best_setting(tmp_path):
 async def test_an_acquisition_image_tells_the_offset_from_the_slit_seen_last(tmp_path):
     shots = tmp_path / "shots"
     shots.mkdir()
-    away = pointing_shot(shots, 1, slit=False, across=14.0)
-    through = pointing_shot(shots, 2, slit=True)
-    field = pointing_shot(shots, 3, slit=False, name="field")
+    away = pointing_shot(shots, 1, BEGIN, slit=False, across=14.0)
+    through = pointing_shot(shots, 2, BEGIN, slit=True)
+    field = pointing_shot(shots, 3, BEGIN, slit=False, name="field")
     async with begun(f"sqlite:///{tmp_path}/goodman.sqlite", tmp_path) as night:
         night.place([away, field])
         await night.rest()
