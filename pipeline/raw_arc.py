@@ -9,11 +9,10 @@ import numpy as np
 
 from goodman_live.pipeline.core.arc import ArcSolution, solve_arc
 from goodman_live.pipeline.core.errors import BadFrameError
-from goodman_live.pipeline.core.frame import Flag
 from goodman_live.pipeline.core.instrument import CAMERAS
 from goodman_live.pipeline.core.noise import header_noise_adu
 from goodman_live.pipeline.core.overscan import measure_overscan
-from goodman_live.pipeline.core.zerolevel import zero_columns
+from goodman_live.pipeline.core.zerolevel import zero_strip
 from goodman_live.pipeline.products.fits import read_frame, read_header, read_info, read_raw
 
 if TYPE_CHECKING:
@@ -72,8 +71,7 @@ def without_bias(frame: Frame, info: FrameInfo) -> Frame:
 
 def _level(frame: Frame, info: FrameInfo) -> NDArray[np.float32]:
     """Return the zero level of each row, shape (ny, 1); without overscan that of the darkest."""
-    missing = (frame.flags & np.uint8(Flag.NO_DATA)) != 0
-    strip = zero_columns(frame.data, missing, info.camera, frame.window)
+    strip = zero_strip(frame, info.camera)
     if strip is None or strip.shape[1] < _LEAST_COLUMNS or not np.isfinite(strip).any():
         return np.full((frame.window.ny, 1), np.quantile(frame.data, 0.02), np.float32)
     return measure_overscan(strip).level[:, None]

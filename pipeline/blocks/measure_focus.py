@@ -11,14 +11,13 @@ from goodman_live.pipeline.blocks.members import overlay_for
 from goodman_live.pipeline.blocks.result import BlockResult, Product, QualityValue
 from goodman_live.pipeline.core.errors import BadFrameError, MissingCalibrationError
 from goodman_live.pipeline.core.focus import CARDS, best_focus, measure_width, moved_card
-from goodman_live.pipeline.core.frame import Flag
 from goodman_live.pipeline.core.info import Technique
 from goodman_live.pipeline.core.instrument import light_window
 from goodman_live.pipeline.core.noise import header_noise_adu, trusted_noise_adu
 from goodman_live.pipeline.core.overscan import measure_overscan
 from goodman_live.pipeline.core.reduction import Level, darkest_part, subtract
 from goodman_live.pipeline.core.slitimage import PIXEL_ARCSEC
-from goodman_live.pipeline.core.zerolevel import zero_columns
+from goodman_live.pipeline.core.zerolevel import zero_strip
 from goodman_live.pipeline.products.fits import read_raw
 from goodman_live.pipeline.products.focus import FocusRun, write_focus
 from goodman_live.pipeline.products.names import focus_name
@@ -130,8 +129,7 @@ def lit_frame(raw: Path, *, overlay: Mapping[str, Any] | None = None) -> tuple[F
     except ValueError as error:
         raise BadFrameError(f"{raw.name}: {error}.", field="ROI") from error
     rows, columns = window.slices_in(frame.window)
-    missing = (frame.flags & np.uint8(Flag.NO_DATA)) != 0
-    strip = zero_columns(frame.data, missing, info.camera, frame.window)
+    strip = zero_strip(frame, info.camera)
     if strip is None:
         dark = darkest_part(frame.data[rows, columns])
         ones = np.ones(window.ny, np.float32)

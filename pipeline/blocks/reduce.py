@@ -22,7 +22,7 @@ from goodman_live.pipeline.core.instrument import light_window, overscan_columns
 from goodman_live.pipeline.core.noise import header_noise_adu, trusted_noise_adu
 from goodman_live.pipeline.core.overscan import measure_overscan
 from goodman_live.pipeline.core.reduction import Level, darkest_part, divide, subtract
-from goodman_live.pipeline.core.zerolevel import zero_columns
+from goodman_live.pipeline.core.zerolevel import zero_strip
 from goodman_live.pipeline.products.atomic import sha256_of
 from goodman_live.pipeline.products.fits import read_raw, write_frame, write_mask
 from goodman_live.pipeline.products.names import cosmic_mask_name, reduced_name
@@ -197,8 +197,7 @@ def _level(work: _Work, zero: Master | None, window: Window) -> Level:
     held = 0.0
     if zero is not None and zero.frame.header.get("GSP_OVER", "none") == "none":
         held = float(zero.frame.header.get("GSP_BLEV", 0.0))
-    missing = (frame.flags & np.uint8(Flag.NO_DATA)) != 0
-    strip = zero_columns(frame.data, missing, info.camera, frame.window)
+    strip = zero_strip(frame, info.camera)
     if columns is None or strip is None:
         return _level_without_overscan(work, zero, held, window)
     try:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import bottleneck as bn
 import numpy as np
 
+from goodman_live.pipeline.core.frame import Flag
 from goodman_live.pipeline.core.instrument import overscan_columns, postscan_columns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from goodman_live.pipeline.core.frame import Window
+    from goodman_live.pipeline.core.frame import Frame, Window
 
 _BLOCKS, _LEAST_ROWS = 32, 8
 """Runs of rows over which the two strips must go alike, and the fewest rows of one."""
@@ -58,6 +59,12 @@ def zero_columns(
     far = _values(data, missing, after)
     shift = _common_shift(near, far)
     return near if shift is None else np.hstack([near, far - np.float32(shift)])
+
+
+def zero_strip(frame: Frame, camera: str) -> NDArray[np.float32] | None:
+    """Return `zero_columns` of a frame, its pixels without a value left out."""
+    missing = (frame.flags & np.uint8(Flag.NO_DATA)) != 0
+    return zero_columns(frame.data, missing, camera, frame.window)
 
 
 def _values(
