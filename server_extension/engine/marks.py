@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass
+from itertools import islice
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,12 @@ class Marks:
     def take(self, now: float, most: int) -> list[int]:
         """Return, and forget, the most urgent frames that are due: in the order of their marks."""
         due = (
-            (mark.by_the_way, place, frame_id)
-            for place, (frame_id, mark) in enumerate(self._marks.items())
-            if mark.due <= now
+            frame_id
+            for by_the_way in (False, True)
+            for frame_id, mark in self._marks.items()
+            if mark.by_the_way is by_the_way and mark.due <= now
         )
-        taken = [frame_id for _, _, frame_id in heapq.nsmallest(most, due)]
+        taken = list(islice(due, most))
         for frame_id in taken:
             del self._marks[frame_id]
         return taken
