@@ -359,18 +359,20 @@ def simulated(cache: Path, name: str, shots: Sequence[Shot]) -> list[Path]:
     return sorted((folder / "RAW").glob("*.fits"))
 
 
-def measure(binning: str, parts: Sequence[str], cache: Path, frames: int) -> None:
+def measure(binning: str, parts: Sequence[str], cache: Path, options: argparse.Namespace) -> None:
     xbin, ybin = (int(text) for text in binning.split("x"))
     print(f"Red 400_M1 {binning}")
     if "latency" in parts:
         paths = simulated(
-            cache, f"latency_{binning}_{frames}", latency_night((xbin, ybin), frames)
+            cache,
+            f"latency_{binning}_{options.frames}",
+            latency_night((xbin, ybin), options.frames),
         )
         with tempfile.TemporaryDirectory() as folder:
             asyncio.run(run_latency(Path(folder), paths, binning))
     if "night" in parts:
         paths = simulated(cache, f"night_{NIGHT}", long_night(NIGHT))
-        for workers in (1, 2):
+        for workers in options.workers or (1, 2):
             with tempfile.TemporaryDirectory() as folder:
                 asyncio.run(run_night(Path(folder), paths, workers))
     if "backlog" in parts:
@@ -385,6 +387,7 @@ def main() -> None:
     parser.add_argument("--binning", action="append", help="default: 2x2 and 1x1")
     parser.add_argument("--part", action="append", choices=("latency", "night", "backlog"))
     parser.add_argument("--frames", type=int, default=12, help="science frames of latency")
+    parser.add_argument("--workers", type=int, action="append", help="of the night: 1 and 2")
     parser.add_argument("--cache", type=Path, help="keep the simulated nights here")
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
@@ -393,7 +396,7 @@ def main() -> None:
     parts = options.part or ["latency", "night", "backlog"]
     with tempfile.TemporaryDirectory() as scratch:
         for binning in options.binning or ["2x2", "1x1"]:
-            measure(binning, parts, options.cache or Path(scratch), options.frames)
+            measure(binning, parts, options.cache or Path(scratch), options)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Painter = Callable[[Region, int, int], Awaitable[bytes]]
 
 PIXEL_ARCSEC = 0.15
-"""Side of an unbinned pixel."""
+"""Side of an unbinned pixel, as `pipeline.core.slitimage` has it: that takes long to import."""
 ANY_SHAPE = (0.01, 100.0)
 """Width over height of a figure: what bqplot allows by itself."""
 PAUSE = 0.15

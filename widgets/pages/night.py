@@ -262,6 +262,15 @@ def pointing_row(file: File) -> dict[str, Any]:
     }
 
 
+def master_kind(file: dict[str, Any]) -> str:
+    """Return what a master is, with what is beside the main one told apart."""
+    kind, role = str(file.get("kind") or file.get("obstype") or ""), str(file.get("role") or "")
+    # A sensitivity function is of kind spectrum, as the standard that it was made of.
+    if not role or role == "sensitivity":
+        return role or kind
+    return f"{kind}, {role}"
+
+
 def master_row(file: dict[str, Any]) -> dict[str, Any]:
     """Return a master with its numbers."""
     numbers = file.get("quality") or {}
@@ -271,8 +280,7 @@ def master_row(file: dict[str, Any]) -> dict[str, Any]:
         "key": file["id"],
         "name": file["file_name"],
         "href": f"data.ipynb?file={file['id']}",
-        # A sensitivity function is of kind spectrum, as the standard that it was made of.
-        "obstype": str(file.get("role") or file.get("kind") or file.get("obstype") or ""),
+        "obstype": master_kind(file),
         "setup": night_figures.setup(file),
         "frames": numbers.get("frames", ""),
         "level": f"{level:,.1f}" if isinstance(level, float | int) else "",

@@ -4,12 +4,24 @@ import pytest
 
 from goodman_live.widgets.pages import health, night_figures
 from goodman_live.widgets.pages.diagnostic_panels import panels
-from goodman_live.widgets.pages.night import pointing_row
+from goodman_live.widgets.pages.night import master_kind, pointing_row
 from tests.widgets.service import make_file
 
 
 def frame(number, minute, **more):
     return make_file(number, start=f"2026-08-16T00:{minute:02d}:00Z", **more)
+
+
+@pytest.mark.parametrize(
+    ("kind", "role", "said"),
+    [
+        ("flat", "", "flat"),
+        ("flat", "counts", "flat, counts"),
+        ("spectrum", "sensitivity", "sensitivity"),
+    ],
+)
+def test_a_master_says_what_it_is(kind, role, said):
+    assert master_kind(make_file(1, kind=kind, role=role)) == said
 
 
 def test_hours_without_frames_are_shown_empty():
