@@ -1,12 +1,13 @@
 """A soak: many people signed in for a while, with frames arriving, and whether anything grows.
 
-    python benchmarks/bench_soak.py [--minutes 30] [--people 50] [--servers 2] [--every 3]
+    python benchmarks/bench_soak.py [--minutes 30] [--people 50] [--pages 2] [--every 3]
 
 Starts a Hub of its own, signs people in through its proxy, gives each an open stream of events
-and a client that asks for lists, and some a server of their own; replays simulated frames, each
-made another by a few pixels. Prints the memory of each part, and what grew between the second
-quarter and the last: memory, open files, connections and threads of the service, and the lag from
-a file's rename to its event. The exit code is 1 if anything grew by more than a tenth.
+and a client that asks for lists, and some the page Data in Chromium, where one frame after the
+other is chosen; replays simulated frames, each made another by a few pixels. Prints the memory of
+each part, and what grew between the second quarter and the last: memory, open files, connections
+and threads of the service, and the lag from a file's rename to its event. The exit code is 1 if
+anything grew by more than a tenth.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import contextlib
 import itertools
 import json
+import shutil
 import statistics
 import sys
 import tempfile
@@ -25,7 +27,8 @@ from pathlib import Path
 
 import httpx
 import psutil
-from running import PASSWORD, STARTS_WITHIN_S, hub, sign_in, visitor
+from playwright.sync_api import Error, sync_playwright
+from running import PASSWORD, hub, sign_in, visitor
 
 from goodman_live.hub.accounts.database import make_engine, session_factory
 from goodman_live.hub.accounts.proposals import create_proposal
@@ -37,7 +40,9 @@ from goodman_live.server_extension.catalogue.migrate import migrate
 PERIOD_S = 5.0
 """Between two looks at the service."""
 GROWTH = 1.10
-JSON = "application/json"
+CHOOSES_S = 4.0
+"""Between two choices of a frame on a page."""
+LOADS_MS = 180_000
 SERVICE = "goodman_live.server_extension.service"
 
 
@@ -51,6 +56,9 @@ class Site:
     lags: list[tuple[float, float]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     asked: int = 0
+    chosen: int = 0
+    """Frames chosen on pages."""
+    opened: threading.Event = field(default_factory=threading.Event)
     over: threading.Event = field(default_factory=threading.Event)
 
     def processes(self, word: str) -> list[psutil.Process]:
@@ -84,13 +92,31 @@ def enter(site: Site, name: str) -> httpx.Client:
     return client
 
 
-def open_server(client: httpx.Client, name: str) -> None:
-    client.get("/hub/spawn")
-    deadline = time.monotonic() + STARTS_WITHIN_S
-    while not client.get(f"/user/{name}/api").headers["content-type"].startswith(JSON):
-        if time.monotonic() > deadline:
-            sys.exit(f"the server of {name} does not start")
-        time.sleep(1)
+def look(site: Site, names: list[str]) -> None:
+    """Have the page Data open for each of some people, and choose a frame now and then."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        pages = []
+        for name in names:
+            page = browser.new_context(viewport={"width": 1600, "height": 1000}).new_page()
+            page.goto(f"{site.url}/user/{name}/voila/render/pages/data.ipynb", timeout=LOADS_MS)
+            page.get_by_label("User name or e-mail").fill(name)
+            page.get_by_label("Password").fill(PASSWORD)
+            page.keyboard.press("Enter")
+            page.locator(".gl-row").first.wait_for(timeout=LOADS_MS)
+            pages.append(page)
+        site.opened.set()
+        for page in itertools.cycle(pages):
+            if site.over.wait(CHOOSES_S):
+                break
+            try:
+                page.locator(".gl-row").first.click(timeout=LOADS_MS)
+                site.chosen += 1
+            except Error as error:
+                site.errors.append(str(error))
+        browser.close()
 
 
 def listen(site: Site, client: httpx.Client, *, measure: bool) -> None:
@@ -156,6 +182,12 @@ def megabytes(processes: list[psutil.Process]) -> float:
     return total / 2**20
 
 
+def waiting(site: Site) -> float:
+    """Return how many jobs wait or run, as the service says to anybody."""
+    answer = httpx.get(f"{site.url}/services/goodman/api/", trust_env=False, timeout=60)
+    return float(answer.json()["queue"])
+
+
 def watch(site: Site, minutes: float) -> list[dict[str, float]]:
     service = psutil.Process(min(one.pid for one in site.processes(SERVICE)))
     samples = []
@@ -168,6 +200,8 @@ def watch(site: Site, minutes: float) -> list[dict[str, float]]:
                 "open files": float(service.num_fds()),
                 "connections": float(len(service.net_connections("tcp"))),
                 "threads": float(service.num_threads()),
+                "jobs waiting": waiting(site),
+                "pages' kernels MB": megabytes(site.processes("ipykernel")),
                 "all MB": megabytes(marked(site.root)),
             }
         )
@@ -196,7 +230,8 @@ def report(site: Site, samples: list[dict[str, float]]) -> int:
         more = after > before * GROWTH and after - before > (0.5 if "lag" in name else 5)
         grown += more
         print(f"  {name:18} {before:9.2f} -> {after:9.2f}{'  GREW' if more else ''}")
-    print(f"  {len(site.lags)} frames told, {site.asked} requests, {len(site.errors)} errors")
+    print(f"  {len(site.lags)} frames told, {site.asked} requests, {site.chosen} frames chosen on")
+    print(f"  pages, {len(site.errors)} errors")
     for error in site.errors[:3]:
         print(f"    {error}")
     return 1 if grown or site.errors else 0
@@ -206,11 +241,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--people", type=int, default=50)
-    parser.add_argument("--servers", type=int, default=2, help="people with a server of their own")
+    parser.add_argument("--pages", type=int, default=2, help="people with a page open")
     parser.add_argument("--every", type=float, default=3.0, help="seconds between two frames")
     arguments = parser.parse_args()
     print(
-        f"{arguments.minutes:g} minutes, {arguments.people} people, {arguments.servers} servers, "
+        f"{arguments.minutes:g} minutes, {arguments.people} people, {arguments.pages} pages, "
         f"a frame each {arguments.every:g} s",
         flush=True,
     )
@@ -227,9 +262,8 @@ def main() -> int:
             start = time.monotonic()
             clients = [enter(site, name) for name in people]
             print(f"{len(people)} people signed in in {time.monotonic() - start:.1f} s")
-            for name, client in zip(people[: arguments.servers], clients, strict=False):
-                open_server(client, name)
             jobs = [(observe, (site, frames, arguments.every)), (ask, (site, clients))]
+            jobs.append((look, (site, people[: arguments.pages])))
             threads = [threading.Thread(target=do, args=given, daemon=True) for do, given in jobs]
             threads += [
                 threading.Thread(
@@ -239,15 +273,19 @@ def main() -> int:
             ]
             for thread in threads:
                 thread.start()
+            if not site.opened.wait(10 * LOADS_MS / 1000):
+                sys.exit("the pages do not open")
             samples = watch(site, arguments.minutes)
             servers = site.processes("jupyterhub.singleuser") + site.processes("ipykernel")
             print(f"service with its workers: {before:.0f} MB before, ", end="")
             print(f"{megabytes(site.processes(SERVICE)):.0f} MB with all signed in")
-            if arguments.servers:
-                each = megabytes(servers) / arguments.servers
-                print(f"a user's server with its waiting kernel: {each:.0f} MB")
+            if arguments.pages:
+                each = megabytes(servers) / arguments.pages
+                print(f"a user's server with its page's and its waiting kernel: {each:.0f} MB")
             code = report(site, samples)
             site.over.set()
+            for thread in threads[: len(jobs)]:
+                thread.join()
     return code
 
 

@@ -15,6 +15,7 @@ from goodman_live.hub.accounts.database import database_url
 from goodman_live.hub.mail.settings import mail_settings
 from goodman_live.server_extension.backend import Backend, BackendSettings
 from goodman_live.server_extension.engine.courier import CourierRules
+from goodman_live.server_extension.long_lived import set_aside
 from goodman_live.server_extension.routes import ROUTES, tornado_routes
 
 if TYPE_CHECKING:
@@ -178,6 +179,7 @@ class GoodmanExtension(ExtensionApp):
         if self.as_service:
             try:
                 await self.backend.ready()
+                set_aside()
             except asyncio.CancelledError:
                 self.log.info("Stopped before the start was complete")
             except Exception:
