@@ -21,7 +21,7 @@ class Audience:
     data_type: Mapped[int] = mapped_column(default=0)
     """0 raw, 1 master, 2 reduced, 3 extracted, 4 wavelength, 5 flux calibrated."""
     public_date: Mapped[datetime | None]
-    """When the frame becomes public by its own header (L1PUBDAT), if it says so."""
+    """Midnight UTC from which it is public by its own header (L1PUBDAT), if that says so."""
     owner_id: Mapped[int | None]
     """User to whom a private version belongs; None for what its proposal shares."""
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _KINDS = (String, Integer, Date)
 """Types of what is counted."""
+_EVERY = -1
+"""Stands for the number of all among those of facets."""
 
 
 def count_frames(session: Session, viewer: Viewer, filters: Filters | None = None) -> int:
@@ -62,7 +64,20 @@ def facets(
 
     A field's own filter is left out of its facet, so that its other values stay in reach.
     """
+    return count_and_facets(session, viewer, filters, names=names, limit=limit)[1]
+
+
+def count_and_facets(
+    session: Session,
+    viewer: Viewer,
+    filters: Filters | None = None,
+    *,
+    names: Sequence[str] = FACETS,
+    limit: int = 200,
+) -> tuple[int, dict[str, list[tuple[Any, int]]]]:
+    """Return what `count_frames` and `facets` do; what must be looked for is so once."""
     filters = filters or Filters()
+    count = None
     found: dict[str, list[tuple[Any, int]]] = {}
     untold = []
     for name in names:
@@ -74,8 +89,11 @@ def facets(
     if len(untold) == 1:
         found |= {untold[0]: _facet(session, viewer, filters, untold[0], limit)}
     elif untold:
-        found |= _facets_at_once(session, viewer, filters, untold, limit)
-    return {name: found[name] for name in names}
+        count, more = _facets_at_once(session, viewer, filters, untold, limit)
+        found |= more
+    if count is None:
+        count = count_frames(session, viewer, filters)
+    return count, {name: found[name] for name in names}
 
 
 def _tallied(
@@ -103,22 +121,24 @@ def _counted(
 
 def _facets_at_once(
     session: Session, viewer: Viewer, filters: Filters, names: Sequence[str], limit: int
-) -> dict[str, list[tuple[Any, int]]]:
-    """Count several facets of frames that are looked for once: by text, position or family.
+) -> tuple[int, dict[str, list[tuple[Any, int]]]]:
+    """Count all and several facets of frames that are looked for once: by text, night, position.
 
     The frames found are kept for the time of the query; each facet then leaves its own filter
-    out.
+    out, the count none.
     """
-    wanted = dict.fromkeys([*names, *filters.equal, "date"])
-    columns = [COLUMNS[name].label(f"of_{name}") for name in wanted]
+    always, of_facets = filters.split(names)
+    columns = [COLUMNS[name].label(f"of_{name}") for name in names]
     base = (
         select(*columns)
-        .where(visible_to(viewer), *filters.unfaceted().clauses())
+        .where(visible_to(viewer), *always.clauses())
         .cte("base")
         .prefix_with("MATERIALIZED")
     )
-    kept = {name: base.c[f"of_{name}"] for name in wanted}
-    parts = []
+    kept = {name: base.c[f"of_{name}"] for name in names}
+    nothing = [cast(null(), kind()).label(kind.__name__) for kind in _KINDS]
+    every = select(literal(_EVERY).label("facet"), *nothing, func.count().label("n"))
+    parts = [every.select_from(base).where(*of_facets.faceted(kept, without=""))]
     for number, name in enumerate(names):
         value, total = kept[name], func.count().label("n")
         # One column for each type: what is no text is not read as one.
@@ -128,18 +148,24 @@ def _facets_at_once(
         ]
         part = (
             select(literal(number).label("facet"), *typed, total)
-            .where(value.is_not(None), *filters.faceted(kept, without=name))
+            .where(value.is_not(None), *of_facets.faceted(kept, without=name))
             .group_by(value)
             .order_by(total.desc(), value)
             .limit(limit)
             .subquery()
         )
         parts.append(select(*part.c))
+    total_of_all = 0
     found: dict[str, list[tuple[Any, int]]] = {name: [] for name in names}
-    for number, *values, count in session.execute(union_all(*parts)):
+    for number, *values, counted in session.execute(union_all(*parts)):
+        if number == _EVERY:
+            total_of_all = int(counted)
+            continue
         value = next(one for one in values if one is not None)
-        found[names[number]].append((value, int(count)))
-    return {name: sorted(rows, key=lambda row: (-row[1], row[0])) for name, rows in found.items()}
+        found[names[number]].append((value, int(counted)))
+    return total_of_all, {
+        name: sorted(rows, key=lambda row: (-row[1], row[0])) for name, rows in found.items()
+    }
 
 
 def newest_id(session: Session) -> int:

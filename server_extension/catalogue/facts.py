@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from goodman_live.pipeline.core.frame import Window
@@ -48,6 +48,7 @@ def facts_of(info: FrameInfo) -> dict[str, Any]:
         "saturation_value": info.saturation,
         "lamps": ",".join(sorted(info.lamps)),
         "date": info.start.astimezone(UTC).date(),
+        "public_date": _next_midnight(info.public_date),
         "xbin": window.xbin,
         "ybin": window.ybin,
         "x0": window.x0,
@@ -56,6 +57,18 @@ def facts_of(info: FrameInfo) -> dict[str, Any]:
         "ny": window.ny,
     }
     return {name: _fit(name, value) for name, value in values.items()}
+
+
+def _next_midnight(moment: datetime | None) -> datetime | None:
+    """Return the first midnight UTC not before `moment`.
+
+    Headers give public dates to the microsecond; frames that are public with a day can be counted
+    together.
+    """
+    if moment is None:
+        return None
+    midnight = datetime.combine(moment.astimezone(UTC).date(), time(), UTC)
+    return midnight if midnight == moment else midnight + timedelta(days=1)
 
 
 def _fit(name: str, value: Any) -> Any:

@@ -14,7 +14,7 @@ from goodman_live.server_extension.catalogue.frames import Frame
 from goodman_live.server_extension.catalogue.tallies import FrameTally
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import date
 
     from sqlalchemy.orm import InstrumentedAttribute
@@ -46,7 +46,7 @@ COLUMNS: dict[str, InstrumentedAttribute[Any]] = {
 TALLIED: dict[str, InstrumentedAttribute[Any]] = {
     name: getattr(FrameTally, "day" if name == "date" else name)
     for name in COLUMNS
-    if name not in {"object", "file_name", "night", "state", "grade"}
+    if name not in {"object", "file_name", "night", "state"}
 }
 """The filters that `FrameTally` knows."""
 
@@ -155,12 +155,17 @@ class Filters:
         return found
 
     def faceted(self, columns: Mapping[str, Any], *, without: str) -> list[ColumnElement[bool]]:
-        """Return the conditions of facets alone, on `columns` that stand for those of frames."""
+        """Return the conditions on `columns`, which stand for those of frames, but one's own."""
         return self._shared(columns, without)
 
-    def unfaceted(self) -> Filters:
-        """Return the others alone: text, position, family and version."""
-        return replace(self, equal={}, date_min=None, date_max=None)
+    def split(self, names: Collection[str]) -> tuple[Filters, Filters]:
+        """Return the conditions that hold for each facet of `names`, and those on the facets."""
+        own = {name: values for name, values in self.equal.items() if name in names}
+        rest = {name: values for name, values in self.equal.items() if name not in names}
+        if "date" not in names:
+            return replace(self, equal=rest), Filters(own)
+        of_facets = Filters(own, self.date_min, self.date_max)
+        return replace(self, equal=rest, date_min=None, date_max=None), of_facets
 
     def _shared(self, columns: Mapping[str, Any], without: str) -> list[ColumnElement[bool]]:
         found: list[ColumnElement[bool]] = []

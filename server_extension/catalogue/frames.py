@@ -56,11 +56,6 @@ class Frame(Audience, Base):
         Index("ix_frames_camera", "camera", "id"),
         Index("ix_frames_binning", "xbin", "ybin", "id"),
         Index("ix_frames_version", "version", "id"),
-        # Counted by grade within what one may see.
-        Index(
-            "ix_frames_grade",
-            *("grade", "proposal_id", "data_type", "owner_id", "public_date", "id"),
-        ),
         # All that a search for text looks at, in the order of the newest: rows with their long
         # texts are read only where it was found.
         Index(

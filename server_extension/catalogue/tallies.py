@@ -29,7 +29,7 @@ class FrameTally(Audience, Base):
             "ix_frame_tallies_all",
             *("day", "proposal_id", "data_type", "owner_id", "public_date", "obstype", "filter"),
             *("filter_2", "grating", "wavmode", "slit", "roi", "technique", "kind", "camera"),
-            *("is_current", "n"),
+            *("grade", "is_current", "n"),
         ),
     )
 
@@ -47,6 +47,7 @@ class FrameTally(Audience, Base):
     technique: Mapped[str] = mapped_column(String(16))
     kind: Mapped[str] = mapped_column(String(16))
     camera: Mapped[str] = mapped_column(String(8))
+    grade: Mapped[str] = mapped_column(String(16))
     is_current: Mapped[bool]
     n: Mapped[int] = mapped_column(BigInteger)
     """Frames."""

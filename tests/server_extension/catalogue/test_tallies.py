@@ -23,7 +23,8 @@ from goodman_live.server_extension.catalogue.queries import (
 from goodman_live.server_extension.catalogue.viewer import LOCAL_OWNER, load_viewer
 
 KEPT = "SELECT key, n FROM frame_tallies ORDER BY key"
-NAMES = ("grating", "obstype", "proposal_id", "data_type", "technique", "kind", "camera")
+MIDNIGHT = utc_now().replace(hour=0, minute=0, second=0, microsecond=0)
+NAMES = ("grade", "grating", "obstype", "proposal_id", "data_type", "technique", "kind", "camera")
 
 
 def random_frame(rng, number):
@@ -36,9 +37,10 @@ def random_frame(rng, number):
         grating=str(rng.choice(["400_SYZY", "930_SYZY", ""])),
         date=[None, date(2026, 8, 1), date(2026, 8, 2)][int(rng.integers(3))],
         owner_id=[None, None, 1, 2][int(rng.integers(4))],
-        public_date=[None, utc_now() - timedelta(days=1), utc_now() + timedelta(days=1)][
+        public_date=[None, MIDNIGHT - timedelta(days=1), MIDNIGHT + timedelta(days=2)][
             int(rng.integers(3))
         ],
+        grade=str(rng.choice(["", "A", "C"])),
         is_current=bool(rng.integers(2)),
     )
 
@@ -92,6 +94,8 @@ FILTERS = [
     Filters(max_id=60),
     Filters(equal={"state": ["done"]}, date_max=date(2026, 8, 1)),
     Filters(search="1", equal={"camera": [""]}),
+    Filters(equal={"grade": ["A"], "data_type": [2]}),
+    Filters(equal={"kind": ["unknown"], "state": ["done"], "grade": ["C", ""]}),
     Filters(search="1", equal={"data_type": [0, 2], "date": [date(2026, 8, 9)]}),
     Filters(search="A", date_min=date(2026, 8, 2), equal={"grade": [""], "grating": ["600"]}),
 ]
