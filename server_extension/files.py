@@ -16,7 +16,7 @@ from goodman_live.server_extension.catalogue.queries import (
     FACETS,
     ORDERINGS,
     Filters,
-    facets,
+    count_and_facets,
     get_frame,
     list_frames,
     neighbours,
@@ -339,8 +339,7 @@ def _link(query: FileQuery, page: int, max_id: int | None) -> str:
 
 def facets_of_files(session: Session, viewer: Viewer, query: FileFilters) -> Facets:
     """Return the facets."""
-    found = facets(session, viewer, query.filters(), names=FACETS)
-    count = list_frames(session, viewer, query.filters(), page_size=1).count
+    count, found = count_and_facets(session, viewer, query.filters(), names=FACETS)
     return Facets(
         count=count,
         facets={

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 from astropy.io.fits import Header
 from sqlalchemy import and_, func, select
 
-from goodman_live.server_extension.catalogue.counts import count_frames, facets, newest_id
+from goodman_live.server_extension.catalogue.counts import (
+    count_and_facets,
+    count_frames,
+    facets,
+    newest_id,
+)
 from goodman_live.server_extension.catalogue.errors import ConflictError, NotFoundError, QueryError
 from goodman_live.server_extension.catalogue.filters import (
     COLUMNS,
@@ -40,6 +45,7 @@ __all__ = [
     "Family",
     "Filters",
     "FramePage",
+    "count_and_facets",
     "count_frames",
     "facets",
     "get_frame",
@@ -103,17 +109,43 @@ def list_frames(
     offset = (page - 1) * page_size
     if page < 1 or page_size < 1 or offset > DEEPEST:
         raise QueryError(f"No page {page} of {page_size}.", remedy="Begin at 1.", field="page")
-    count = count_frames(session, viewer, filters)
+    few = _few(session, viewer, where) if filters.search.strip() else None
+    count = count_frames(session, viewer, filters) if few is None else len(few)
     if offset >= count:
         return FramePage(count, [])
     size = min(page_size, count - offset)
     backwards = offset > count // 2
     skip = count - offset - size if backwards else offset
     order = [(column, up != backwards) for column, up in keys]
-    ids = _ids(session, viewer, where, order, (skip, size, count))
+    if few is None:
+        ids = _ids(session, viewer, where, order, (skip, size, count))
+    else:
+        ids = _sorted(session, few, order)[skip : skip + size]
     found = {row.id: row for row in session.scalars(select(Frame).where(Frame.id.in_(ids)))}
     rows = [found[key] for key in ids if key in found]
     return FramePage(count, rows[::-1] if backwards else rows)
+
+
+def _few(
+    session: Session, viewer: Viewer, where: Sequence[ColumnElement[bool]]
+) -> list[int] | None:
+    """Return the ids of all frames that match, or None where they are more than `FEW`.
+
+    To find them in a large catalogue takes long, so that it is done once, not once to count them
+    and once to sort them.
+    """
+    query = select_seen(session, viewer, [Frame.id], *where).limit(FEW + 1)
+    found = list(session.scalars(query))
+    return found if len(found) <= FEW else None
+
+
+def _sorted(session: Session, ids: list[int], order: Order) -> list[int]:
+    (first, up), *_ = order
+    if first is Frame.id:
+        return sorted(ids, reverse=not up)
+    query = select(Frame.id).where(Frame.id.in_(ids))
+    keys = [column.asc() if up else column.desc() for column, up in order]
+    return list(session.scalars(query.order_by(*keys)))
 
 
 def _ids(
