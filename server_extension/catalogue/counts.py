@@ -122,23 +122,23 @@ def _counted(
 def _facets_at_once(
     session: Session, viewer: Viewer, filters: Filters, names: Sequence[str], limit: int
 ) -> tuple[int, dict[str, list[tuple[Any, int]]]]:
-    """Count all and several facets of frames that are looked for once: by text or position.
+    """Count all and several facets of frames that are looked for once: by text, night, position.
 
     The frames found are kept for the time of the query; each facet then leaves its own filter
     out, the count none.
     """
-    wanted = dict.fromkeys([*names, *filters.equal, "date"])
-    columns = [COLUMNS[name].label(f"of_{name}") for name in wanted]
+    always, of_facets = filters.split(names)
+    columns = [COLUMNS[name].label(f"of_{name}") for name in names]
     base = (
         select(*columns)
-        .where(visible_to(viewer), *filters.unfaceted().clauses())
+        .where(visible_to(viewer), *always.clauses())
         .cte("base")
         .prefix_with("MATERIALIZED")
     )
-    kept = {name: base.c[f"of_{name}"] for name in wanted}
+    kept = {name: base.c[f"of_{name}"] for name in names}
     nothing = [cast(null(), kind()).label(kind.__name__) for kind in _KINDS]
     every = select(literal(_EVERY).label("facet"), *nothing, func.count().label("n"))
-    parts = [every.select_from(base).where(*filters.faceted(kept, without=""))]
+    parts = [every.select_from(base).where(*of_facets.faceted(kept, without=""))]
     for number, name in enumerate(names):
         value, total = kept[name], func.count().label("n")
         # One column for each type: what is no text is not read as one.
@@ -148,7 +148,7 @@ def _facets_at_once(
         ]
         part = (
             select(literal(number).label("facet"), *typed, total)
-            .where(value.is_not(None), *filters.faceted(kept, without=name))
+            .where(value.is_not(None), *of_facets.faceted(kept, without=name))
             .group_by(value)
             .order_by(total.desc(), value)
             .limit(limit)
