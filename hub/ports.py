@@ -3,12 +3,18 @@
 Whoever listens on the service's port is sent everybody's cookies and tokens. A port above 1024 is
 free for every account of the machine while the service is not there, and users have accounts. So
 the Hub, as root, binds that port for the service's account and keeps it: another account cannot.
+
+While the Hub itself is away, ``python -m goodman_live.hub.ports`` keeps it, run as the service's
+account from the machine's start on (``etc/systemd/goodman-port.service``). The Hub's own three
+ports need no such thing below 1024.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,7 +71,7 @@ def hold(port: int, uid: int) -> socket.socket:
     port : int
         The port.
     uid : int
-        The account; this process must be root.
+        The account; this process must be root's or its own.
 
     Returns
     -------
@@ -77,11 +83,12 @@ def hold(port: int, uid: int) -> socket.socket:
     WiringError
         If somebody else has the port.
     """
+    before = os.geteuid()
     os.seteuid(uid)  # the socket is whose it is made as
     try:
         held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     finally:
-        os.seteuid(0)
+        os.seteuid(before)
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         held.bind(("127.0.0.1", port))
@@ -98,3 +105,21 @@ def hold(port: int, uid: int) -> socket.socket:
 def keep(port: int, uid: int) -> None:
     """Hold a port until this process ends."""
     _kept.append(hold(port, uid))
+
+
+def main() -> None:
+    """Hold the service's port for the account that runs this, until SIGTERM or SIGINT."""
+    ends = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    port = ports(os.environ).service
+    try:
+        keep(port, os.geteuid())
+    except WiringError as error:
+        sys.exit(f"{error}")
+    sys.stdout.write(f"holding port {port}\n")
+    sys.stdout.flush()
+    signal.sigwait(ends)
+
+
+if __name__ == "__main__":
+    main()

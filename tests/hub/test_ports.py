@@ -3,8 +3,10 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 
 import pytest
 
@@ -82,3 +84,35 @@ def test_a_port_that_somebody_has_stops_the_start(free_port):
         hold(port, pwd.getpwnam("nobody").pw_uid)
     end(process)
     assert ports({"GOODMAN_SERVICE_PORT": str(port)}).service == port
+
+
+def test_the_holder_keeps_the_port_while_the_hub_is_away_and_the_hub_shares_it(free_port):
+    port, nobody = free_port(), pwd.getpwnam("nobody")
+    # The module's environment may be closed to other accounts: it is imported before it changes.
+    program = (
+        "import os; from goodman_live.hub import ports;"
+        f"os.setgroups([]); os.setgid({nobody.pw_gid}); os.setuid({nobody.pw_uid}); ports.main()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", program],
+        env=os.environ | {"GOODMAN_SERVICE_PORT": str(port)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout.readline() == f"holding port {port}\n"
+        for _ in range(2):  # the Hub comes and goes
+            process, said = bind("daemon", "127.0.0.1", port, "SO_REUSEPORT")
+            end(process)
+            assert said == "Address already in use"
+            with hold(port, nobody.pw_uid):
+                process, said = bind("nobody", "127.0.0.1", port, "SO_REUSEPORT")
+                end(process)
+                assert said == "listens"
+    finally:
+        holder.send_signal(signal.SIGTERM)
+        assert holder.wait(60) == 0
+        holder.stdout.close()
+    process, said = bind("daemon", "127.0.0.1", port)
+    end(process)
+    assert said == "listens"
