@@ -34,7 +34,7 @@ lint: install-test  ## ruff and mypy alone
 
 audit: install  ## look up known weaknesses of what is installed; asks the package index
 	@[ -x .tools/audit/bin/pip-audit ] || { $(PYTHON) -m venv .tools/audit && .tools/audit/bin/pip install -q "pip-audit>=2.7"; }
-	@.tools/audit/bin/pip-audit --strict --progress-spinner off --path "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	@$(PYTHON) setup/audit.py .tools/audit/bin/pip-audit
 
 format: install-test  ## let ruff format and mend what it can
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
