@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from goodman_live.pipeline.core.info import FrameInfo
 
-PATTERNS = ("*.fits", "*.fits.fz", "*.fit", "*.FITS")
-"""Files of a folder that are taken for raw frames."""
+PATTERNS = ("*.fits", "*.fits.fz", "*.fit", "*.fts", "*.FITS", "*.fits.gz")
+"""Files of a folder that are taken for raw frames; the last is refused with a reason."""
 
 
 def find_frames(raw_dir: Path) -> list[Path]:

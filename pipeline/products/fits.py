@@ -5,6 +5,7 @@ Raw files are only ever read. Products appear whole or not at all.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 _MOST_UNWRITTEN = 0.01
 """Share of the rows of a raw frame that may hold zero bytes alone: a camera may lose one."""
+_MOST_PIXELS = 2**25
+"""Of an image: twice the detector. A small compressed file may claim to hold gigabytes."""
 _UNREADABLE = (OSError, ValueError, TypeError, KeyError, IndexError, VerifyError)
 
 
@@ -105,6 +108,7 @@ def read_described(path: Path, *, overlay: Overlay | None = None) -> tuple[fits.
         As `read_info`.
     """
     header, shape, _ = _read(path, pixels=False)
+    _check_depth(path, header)
     return header, describe(_overlaid(header, overlay), file_name=path.name, shape=shape)
 
 
@@ -132,11 +136,12 @@ def read_raw(path: Path, *, overlay: Overlay | None = None) -> tuple[Frame, Fram
     ------
     BadFrameError
         As `read_info`; also if the array does not have the size of the window that was read
-        out, was not wholly written, or holds no number at all.
+        out, was not wholly written, has pixels of 8 bits, or holds no number at all.
     BadHeaderError
         As `read_info`.
     """
     header, shape, data = _read(path, pixels=True)
+    _check_depth(path, header)
     header = _overlaid(header, overlay)
     info = describe(header, file_name=path.name, shape=shape)
     if data is None or data.shape != info.window.shape:
@@ -148,6 +153,16 @@ def read_raw(path: Path, *, overlay: Overlay | None = None) -> tuple[Frame, Fram
         )
     _check_written(path, header, data)
     return _frame_of(path, header, data, info), info
+
+
+def _check_depth(path: Path, header: fits.Header) -> None:
+    """Refuse pictures of 256 levels: the converters have 16 bits; our masks alone have eight."""
+    if header.get("BITPIX") == 8 and "GSP_FNAM" not in header:
+        raise BadFrameError(
+            f"{path.name} has pixels of 8 bits; the cameras write 16.",
+            remedy="It is a picture or a mask; give the raw frame itself.",
+            field="BITPIX",
+        )
 
 
 def _check_written(path: Path, header: fits.Header, data: NDArray[np.float32]) -> None:
@@ -231,6 +246,10 @@ def _flat(path: Path, shape: tuple[int, ...]) -> tuple[int, ...]:
         shape = shape[1:]
     if len(shape) not in {1, 2} or 0 in shape:
         raise BadFrameError(f"{path.name}: axes {shape[::-1]} are no image.", field="NAXIS")
+    if math.prod(shape) > _MOST_PIXELS:
+        raise BadFrameError(
+            f"{path.name}: axes {shape[::-1]} are more than a detector has.", field="NAXIS"
+        )
     return shape
 
 

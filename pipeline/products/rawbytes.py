@@ -33,6 +33,7 @@ _VALUE = re.compile(
 )
 _TEXT = 0.9
 """Share of printable bytes that makes a block one of cards and not of pixels."""
+_GZIP = b"\x1f\x8b"
 _PRINTABLE = bytes(range(32, 127))
 _READABLE = bytes(byte if 32 <= byte < 127 else ord("?") for byte in range(256))
 _COPY_AGAIN = "Copy the file again from the telescope or the archive."
@@ -84,6 +85,11 @@ def read_cards(path: Path, stream: BinaryIO) -> tuple[list[str], int]:
     block = stream.read(_BLOCK)
     if not block:
         raise BadFrameError(f"{path.name} is empty.", remedy=_COPY_AGAIN)
+    if block.startswith(_GZIP):
+        raise BadFrameError(
+            f"{path.name} is compressed with gzip, which is not read.",
+            remedy="Unpack it (gunzip), or compress it with fpack to .fits.fz.",
+        )
     if not block.startswith((b"SIMPLE  =", b"XTENSION=")):
         raise BadFrameError(
             f"{path.name} is not a FITS file: it does not begin with SIMPLE.", remedy=_COPY_AGAIN

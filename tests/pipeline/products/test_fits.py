@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import hashlib
 import os
 import subprocess
@@ -18,6 +19,7 @@ from goodman_live.pipeline.core.frame import Flag, Frame, Window
 from goodman_live.pipeline.core.info import Kind
 from goodman_live.pipeline.products import atomic
 from goodman_live.pipeline.products.fits import (
+    read_described,
     read_frame,
     read_header,
     read_header_text,
@@ -144,6 +146,14 @@ def test_nothing_but_not_a_number_is_refused(raw_file):
         read_raw(path)
 
 
+@pytest.mark.parametrize("read", [read_raw, read_described])
+def test_pixels_of_eight_bits_are_no_raw_frame(tmp_path, raw_header, read):
+    path = tmp_path / "0317_x.fits"
+    fits.PrimaryHDU((ramp() % 256).astype(np.uint8), raw_header()).writeto(path)
+    with pytest.raises(BadFrameError, match=r"0317_x\.fits has pixels of 8 bits"):
+        read(path)
+
+
 @pytest.mark.parametrize("read", [read_raw, read_info])
 class TestRefusals:
     def test_empty(self, tmp_path, read):
@@ -165,6 +175,12 @@ class TestRefusals:
         path = tmp_path / "text.fits"
         path.write_bytes(content)
         with pytest.raises(BadFrameError, match=r"text\.fits is not a FITS file"):
+            read(path)
+
+    def test_compressed_with_gzip(self, tmp_path, raw_file, read):
+        path = tmp_path / "0317_x.fits.gz"
+        path.write_bytes(gzip.compress(raw_file().read_bytes(), 1))
+        with pytest.raises(BadFrameError, match=r"x\.fits\.gz is compressed with gzip.*gunzip"):
             read(path)
 
     @pytest.mark.parametrize("size", [1000, 2880, 5000])

@@ -1,6 +1,7 @@
 """Files as they come: whole, growing, twice, renamed, overwritten, broken, hostile."""
 
 import asyncio
+import gzip
 import hashlib
 import os
 
@@ -121,6 +122,21 @@ async def test_what_is_no_frame_is_refused_with_a_reason(intake, content, monkey
     with pytest.raises(BadFrameError, match=r"a\.fits"):
         await intake.intake.take(path)
     assert intake.arrivals()["a.fits"].state == "rejected"
+
+
+async def test_a_frame_compressed_with_gzip_is_listed_with_the_reason(
+    intake, raw_frame, monkeypatch
+):
+    monkeypatch.setattr(examine, "PATIENCE_S", 0.1)
+    await intake.intake.start()
+    raw_frame(intake.raw / "a.fits")
+    content = gzip.compress((intake.raw / "a.fits").read_bytes(), 1)
+    (intake.raw / "b.fits.gz").write_bytes(content)
+    await until(lambda: len(intake.arrivals()) == 2)
+    arrivals = intake.arrivals()
+    assert (arrivals["a.fits"].state, arrivals["b.fits.gz"].state) == ("taken", "rejected")
+    assert "compressed with gzip" in arrivals["b.fits.gz"].reason
+    assert (intake.raw / "b.fits.gz").read_bytes() == content
 
 
 async def test_a_product_among_raw_files_is_refused(intake, raw_frame):
