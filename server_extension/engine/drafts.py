@@ -27,7 +27,12 @@ from goodman_live.server_extension.catalogue.models import Frame, HeaderRepair, 
 from goodman_live.server_extension.catalogue.permission import CALIBRATE, public_to_all
 from goodman_live.server_extension.engine import blocks
 from goodman_live.server_extension.engine.draft import Draft
-from goodman_live.server_extension.engine.minimums import flat_for, least_frames, minimum_of
+from goodman_live.server_extension.engine.minimums import (
+    flat_for,
+    frames_behind,
+    least_frames,
+    minimum_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -117,9 +122,9 @@ def draft_reduce(
     inputs: dict[str, Sequence[Frame]] = {"raw": [raw]}
     choices: dict[str, Choice] = {}
     if not settings.ignore_bias and raw.kind != Kind.BIAS:
-        choices["bias"] = _add_master(session, raw, Kind.BIAS, inputs)
+        choices["bias"] = _add_master(session, raw, Kind.BIAS, inputs, settings)
     if not settings.ignore_flats and raw.kind not in {Kind.BIAS, Kind.DARK, Kind.FLAT, Kind.ARC}:
-        choices["flat"] = _add_master(session, raw, Kind.FLAT, inputs)
+        choices["flat"] = _add_master(session, raw, Kind.FLAT, inputs, settings)
         if Kind.FLAT.value in inputs:
             (flat,) = inputs[Kind.FLAT.value]
             inputs[Kind.FLAT.value] = [flat_for(session, flat, settings)]
@@ -202,7 +207,7 @@ def draft_master(
     inputs: dict[str, Sequence[Frame]] = {"raws": members}
     choices = {}
     if not bias and not settings.ignore_bias:
-        choices["bias"] = _add_master(session, raw, Kind.BIAS, inputs)
+        choices["bias"] = _add_master(session, raw, Kind.BIAS, inputs, settings)
     block = blocks.BIAS if bias else blocks.FLAT
     draft = draft_of(session, block, raw, raw, inputs, settings, choices, overrides)
     # What was mended on one frame is not true of the others.
@@ -290,7 +295,11 @@ def draft_of(
 
 
 def _add_master(
-    session: Session, raw: Frame, kind: Kind, inputs: dict[str, Sequence[Frame]]
+    session: Session,
+    raw: Frame,
+    kind: Kind,
+    inputs: dict[str, Sequence[Frame]],
+    settings: ReductionSettings,
 ) -> Choice:
     rows = _nearest(
         session,
@@ -300,9 +309,17 @@ def _add_master(
         Frame.role == "",
         Frame.owner_id.is_(None),
     )
-    choice = choose_master(info_of(raw), [info_of(row) for row in rows], kind=kind)
+    name = minimum_of(kind)
+    least: int = getattr(settings, name)
+    if least <= getattr(settings_for(session, CALIBRATE), name):
+        least = 0  # what the observatory has is enough
+    enough = [row for row in rows if frames_behind(row) >= least]
+    choice = choose_master(info_of(raw), [info_of(row) for row in enough], kind=kind)
     if choice.index is not None:
-        inputs[kind.value] = [rows[choice.index]]
+        inputs[kind.value] = [enough[choice.index]]
+    elif len(enough) < len(rows):
+        few = f"{len(rows) - len(enough)} of fewer frames than the {least} that are asked for"
+        choice = replace(choice, reasons=(*choice.reasons, few))
     return choice
 
 

@@ -1,7 +1,8 @@
 """How many calibration frames make a master, and which form of a master flat a proposal uses.
 
 Masters are shared by all. A proposal may be content with fewer frames than the observatory; then
-the master is made with fewer for a night and set-up in which that proposal observes. How a flat is
+the master is made with fewer for a night and set-up in which that proposal observes. A proposal
+that asks for more than the observatory does not get masters of fewer. How a flat is
 normalised is a proposal's own affair: the master is kept in counts too, and is normalised anew for
 proposals that want it otherwise.
 """
@@ -66,6 +67,15 @@ def least_frames(session: Session, raw: Frame, usual: int) -> int:
 def _has_number(settings: Mapping[str, Any] | None, name: str) -> bool:
     value = (settings or {}).get(name)
     return isinstance(value, int) and value >= 2
+
+
+def frames_behind(master: Frame) -> float:
+    """Return how many raw frames a master was made from, those left out among them.
+
+    Infinite where it does not tell, as one that was brought from elsewhere.
+    """
+    kept = master.quality.get("frames")
+    return kept + master.quality.get("rejected", 0) if isinstance(kept, int) else float("inf")
 
 
 def waiting_calibrations(session: Session, raw: Frame) -> list[Frame]:

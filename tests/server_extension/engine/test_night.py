@@ -237,3 +237,30 @@ async def test_a_proposal_that_is_content_with_fewer_frames_gets_its_masters(
         assert made_of["flat"] == flat.file_name.removeprefix("norm_")
         assert getheader(reduced.path)["GSP_NORM"] == "mean"
         assert {frame.state for frame in night.raws("bias")} == {"done"}
+
+
+async def test_a_proposal_that_asks_for_more_frames_waits_for_a_master_of_them(
+    tmp_path, small_night
+):
+    url = f"sqlite:///{tmp_path}/goodman.sqlite"
+    proposal(url, minimum_bias=4, ignore_flats=True)
+    catalogue = Catalogue(url)
+    with catalogue.write() as session:
+        session.add(Proposal(soar_id="calibrate", title="", settings={"minimum_bias": 3}))
+    catalogue.close()
+    async with begun(url, tmp_path) as night:
+        night.place(small_night["bias"][:3])
+        await night.rest()
+        assert len(night.products(1, "bias")) == 1
+        night.place(small_night["spectrum"])
+        await night.rest()
+        (reduced,) = night.products(2, "spectrum")
+        assert "bias" not in night.inputs(reduced)
+        assert reduced.provisional
+        said = " ".join(night.jobs("reduce")[-1].spec["reasons"]["bias"])
+        assert "1 of fewer frames than the 4 that are asked for" in said
+        night.place(small_night["bias"][3:4])
+        await night.rest()
+        (master,), (reduced,) = night.products(1, "bias"), night.products(2, "spectrum")
+        assert master.quality["frames"] == 4
+        assert night.inputs(reduced)["bias"] == master.file_name
