@@ -98,6 +98,10 @@ def test_kubernetes_gives_what_one_machine_gives_and_users_no_data(examples):
     deployment, _ = yaml.safe_load_all((examples / "kubernetes" / "service.yaml").read_text())
     pod = deployment["spec"]["template"]["spec"]
     assert deployment["spec"]["replicas"] == 1
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert values["hub"]["networkPolicy"]["enabled"]
+    assert labels["hub.jupyter.org/network-access-hub"] == "true"
+    assert deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
     assert pod["securityContext"]["runAsNonRoot"]
     [box] = pod["containers"]
     told = {one["name"]: one.get("value") for one in box["env"]}
