@@ -104,18 +104,49 @@ def extract_targets(
         _start(found.path, found.fwhm, found.shape, found.snr, blocks, work)
         for found in search.found
     ]
-    wanted = list(range(min(max_targets, len(solved))))
-    if apertures:
-        wanted = [_place(aperture, solved, work, shape, lend) for aperture in apertures]
+    wanted = [_place(aperture, solved, work, shape, lend) for aperture in apertures or ()]
     solve_all(work, solved, lend)
-    targets = tuple(assemble(frame, work, solved, k, method=method) for k in wanted)
+    if apertures:
+        targets = tuple(assemble(frame, work, solved, k, method=method) for k in wanted)
+    else:
+        targets = _brightest(frame, work, solved, method, max_targets)
     rows = work.window.rows_unbinned()
     folded = np.interp(
         np.arange(search.profile.size) * blocks.fold + (blocks.fold - 1) / 2,
         np.arange(rows.size),
         rows,
     )
-    return Extraction(targets, search, folded, max(len(solved) - len(wanted), 0))
+    return Extraction(targets, search, folded, max(len(solved) - len(targets), 0))
+
+
+def _brightest(
+    frame: Frame, work: Working, solved: Sequence[Solved], method: Method, most: int
+) -> tuple[Extracted, ...]:
+    """Measure the brightest sources that lie in the slit.
+
+    One beyond its end, of which only a wing shows, stays a neighbour of the others.
+
+    Raises
+    ------
+    NoTargetError
+        If all of them are there.
+    """
+    targets: list[Extracted] = []
+    beyond: NoTargetError | None = None
+    for k in range(len(solved)):
+        if len(targets) == most:
+            break
+        try:
+            targets.append(assemble(frame, work, solved, k, method=method))
+        except NoTargetError as error:
+            beyond = error
+    if not targets:
+        raise NoTargetError(
+            "All light that stands above the noise of this frame comes from beyond the end of "
+            "its slit, or falls on bad pixels.",
+            remedy="Look where the target lies, and place an aperture by hand if it is lit.",
+        ) from beyond
+    return tuple(targets)
 
 
 def _start(

@@ -253,6 +253,16 @@ def test_star_at_the_edge_of_the_slit():
     assert np.mean(target.spectrum.flux) == pytest.approx(truth.fluxes[0].mean(), rel=0.03)
 
 
+def test_star_beyond_the_end_of_the_slit_costs_no_other_target():
+    outside = Star(-4, 3000.0, slope=0.0, curve=0.0)
+    with pytest.raises(NoTargetError, match="beyond the end of its slit"):
+        extract_targets(scene(31, [outside]).frame)
+    truth = scene(31, [outside, Star(150, 600.0, slope=0.0, curve=0.0)])
+    (target,) = extract_targets(truth.frame).targets
+    assert target.quality["row_unbinned"] == pytest.approx(truth.row_unbinned(150), abs=0.3)
+    assert np.mean(target.spectrum.flux) == pytest.approx(truth.fluxes[1].mean(), rel=0.02)
+
+
 def test_aperture_by_hand_on_blank_sky_measures_nothing_honestly():
     truth = scene(11)
     aperture = Aperture(row=truth.row_unbinned(120), lower=-6, upper=6, follow="straight")
