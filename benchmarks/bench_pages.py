@@ -5,6 +5,7 @@ warm user server; an event to its row and to its pixels on an open page; moving 
 bytes on the page's socket per frame; memory of a page's kernel, at first and after many frames.
 
     python benchmarks/bench_pages.py [--repeat 5] [--url http://127.0.0.1:8000 --data live]
+                                     [--part moves redraws ...]
 
 Without an address it starts a demonstration of its own, and waits until its night is reduced.
 """
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 PATIENCE_MS = 120_000
+PARTS = ("open", "look", "moves", "redraws", "arrivals", "memory", "advanced")
 
 
 @contextmanager
@@ -94,6 +96,30 @@ def leave(page: Page) -> None:
     """Sign out, which stops the user's server."""
     page.get_by_role("link", name="Sign out").click()
     page.get_by_text("You are signed out").wait_for(timeout=PATIENCE_MS)
+
+
+FIRST_LOOK = """() => {
+  const seen = new MutationObserver(() => {
+    if (!document.querySelector(".gl-early-picture")) return;
+    seen.disconnect();
+    requestAnimationFrame(() => { window.firstLook = performance.now(); });
+  });
+  seen.observe(document, { childList: true, subtree: true }); }"""
+"""Notes when the server's picture of the newest frame is drawn, before the kernel is up."""
+
+
+def first_looks(page: Page, repeat: int) -> None:
+    """Measure the page's first byte to the picture that the server draws."""
+    page.add_init_script(f"({FIRST_LOOK})()")
+    took = []
+    for _ in range(repeat):
+        page.wait_for_timeout(4000)  # a kernel waits again
+        page.reload(wait_until="commit")
+        page.locator(".gl-row").first.wait_for(timeout=PATIENCE_MS)
+        look = "window.firstLook - performance.getEntriesByType('navigation')[0].responseStart"
+        if page.evaluate("Boolean(window.firstLook)"):
+            took.append(page.evaluate(look) / 1e3)
+    show("first byte to the picture, before the kernel is up", took, "s")
 
 
 def open_pages(browser: Browser, url: str, password: str, repeat: int) -> None:
@@ -186,7 +212,8 @@ def moves(page: Page, repeat: int) -> None:
         ".map((e) => e.getAttribute('href') || e.getAttribute('xlink:href') "
         "|| e.getAttribute('d')).join()"
     )
-    took, sizes = [], []
+    took: dict[str, list[float]] = {}
+    sizes = []
     rows = page.locator(".gl-row")
     for number in range(1, repeat + 1):
         before, begin_bytes = page.evaluate(picture), received[0]
@@ -196,11 +223,21 @@ def moves(page: Page, repeat: int) -> None:
         page.wait_for_function(
             f"(before) => ({picture})() !== before", arg=before, timeout=PATIENCE_MS
         )
-        took.append(time.monotonic() - begin)
-        page.wait_for_timeout(700)
+        seconds = time.monotonic() - begin
+        page.wait_for_timeout(1500)
+        took.setdefault(page.evaluate(WHAT), []).append(seconds)
         sizes.append((received[0] - begin_bytes) / 1e6)
-    show("choice of another frame to its pixels", took, "s")
+    for what, values in sorted(took.items()):
+        show(f"choice of another frame to its pixels, {what}", values, "s")
     show("received on the socket per frame", sizes, "MB")
+
+
+WHAT = """() => {
+  const image = document.querySelector(".gl-colourbar")?.checkVisibility();
+  const binning = [...document.querySelectorAll(".gl-fact")]
+    .find((fact) => fact.querySelector("small").textContent === "Binning");
+  return (image ? "image " : "spectrum ") + (binning?.querySelector("b").textContent || ""); }"""
+"""What is shown: an image or a spectrum, and its binning."""
 
 
 def choose_target(page: Page, step: str) -> str:
@@ -298,29 +335,39 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("live"))
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--frames", type=int, default=100)
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
     given = parser.parse_args()
     if given.url:
-        run(given.url, given.data, given.repeat, given.frames)
+        run(given.url, given.data, given)
         return
     with demonstration() as (url, data):
-        run(url, data, given.repeat, given.frames)
+        run(url, data, given)
 
 
-def run(url: str, data: Path, repeat: int, frames: int) -> None:
-    """Measure everything on one Hub."""
+def run(url: str, data: Path, given: argparse.Namespace) -> None:
+    """Measure what is asked for on one Hub."""
+    repeat, parts = given.repeat, given.part
     password = json.loads((data / "accounts.json").read_text())["observer"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-quic"]
         )
-        open_pages(browser, url, password, repeat)
+        if "open" in parts:
+            open_pages(browser, url, password, repeat)
         page = browser.new_page()
         enter(page, url, "observer", password)
-        moves(page, repeat)
-        redraws(page, repeat)
-        arrivals(page, data, repeat)
-        memory(page, frames)
-        advanced(page, url, min(repeat, 3))
+        if "look" in parts:
+            first_looks(page, repeat)
+        if "moves" in parts:
+            moves(page, 4 * repeat)
+        if "redraws" in parts:
+            redraws(page, repeat)
+        if "arrivals" in parts:
+            arrivals(page, data, repeat)
+        if "memory" in parts:
+            memory(page, given.frames)
+        if "advanced" in parts:
+            advanced(page, url, min(repeat, 3))
         browser.close()
 
 

@@ -40,7 +40,11 @@ class ImageView:
     ----------
     widget : ipywidgets.Widget
         The figure, to put on a page.
+    size : tuple of int
+        Width and height of the pictures that are asked for.
     """
+
+    size = SIZE
 
     def __init__(self, start: Callable[[str, Any], Any]) -> None:
         self._start = start
@@ -80,13 +84,15 @@ class ImageView:
         for scale in (self.x, self.y):
             scale.observe(self._moved, ["min", "max"])
 
-    async def show(self, size: tuple[int, int], paint: Painter, *, keep: bool) -> None:
+    def show(self, size: tuple[int, int], whole: bytes, paint: Painter, *, keep: bool) -> None:
         """Show a frame.
 
         Parameters
         ----------
         size : tuple of int
             Columns and rows of the frame, in pixels.
+        whole : bytes
+            PNG of all of it, of `SIZE`.
         paint : callable
             Makes the PNG of a region (x0, y0, x1, y1; the last excluded) at a width and height.
         keep : bool
@@ -94,8 +100,7 @@ class ImageView:
         """
         keep = keep and size == self._size
         self._paint, self._size = paint, size
-        region = (0, 0, *size)
-        self._retire(_assign(self.whole, await paint(region, *SIZE), region))
+        self._retire(_assign(self.whole, whole, (0, 0, *size)))
         if keep:
             self._moved()
         else:

@@ -137,24 +137,31 @@ class Viewer:
         pointing = file.get("role") == ACQUISITION
         # A slit lights few pixels and its target fewer: limits for the sky would show neither.
         limits = "percentile" if pointing else self.limits.value
-        facts = await self._client.image(file["id"], limits=limits)
+
+        async def draw(size: tuple[int, int], **more: Any) -> bytes:
+            width, height = size
+            return await self._client.picture(
+                file["id"],
+                width=width,
+                height=height,
+                colormap=self.colours.value,
+                stretch=self.stretch.value,
+                saturated=self.saturated.value,
+                **more,
+            )
+
+        # At once: the service finds the same limits for both.
+        facts, whole = await asyncio.gather(
+            self._client.image(file["id"], limits=limits), draw(self._image.size, limits=limits)
+        )
         seen = (await self._client.diagnostics(file["id"]))["data"] if pointing else None
         low, high = facts["limits"]["low"], facts["limits"]["high"]
 
         async def paint(region: Region, width: int, height: int) -> bytes:
-            return await self._client.picture(
-                file["id"],
-                region=region,
-                width=width,
-                height=height,
-                levels=(low, high),
-                colormap=self.colours.value,
-                stretch=self.stretch.value,
-                saturated=self.saturated.value,
-            )
+            return await draw((width, height), region=region, levels=(low, high))
 
         rows, columns = facts["shape"]
-        await self._image.show((columns, rows), paint, keep=keep)
+        self._image.show((columns, rows), whole, paint, keep=keep)
         levels = (low, high, self.colours.value, self.stretch.value)
         self._image.dress(facts["x"]["name"], facts["y"]["name"], levels)
         self._image.point(seen)

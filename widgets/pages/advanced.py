@@ -158,11 +158,13 @@ class AdvancedPage:
         spectral = file["data_type"] in SPECTRA or file.get("role") in CURVES
         self.place.query = urlencode({"file": file_id})
         self.actions.actions = self._actions(file)
+        # The diagnostics draw a run through focus: it has neither wavelengths nor lines to fit.
+        run = file.get("role") == words.FOCUS
         try:
-            if spectral:
+            if spectral and not run:
                 await self.spectrum.show(file, self._family, self._also)
                 self._also = ()
-            else:
+            elif not spectral:
                 drawn = await self.image.show(file, self._family)
                 self._take(file, drawn)
             self.note.text = ""
@@ -172,7 +174,8 @@ class AdvancedPage:
             self.note.text = f"This file cannot be shown: {error}"
         failed = bool(self.note.text)
         self.image.widget.layout.display = "none" if spectral or failed else ""
-        self.spectrum.widget.layout.display = "" if spectral and not failed else "none"
+        shown = spectral and not run and not failed
+        self.spectrum.widget.layout.display = "" if shown else "none"
         self._draw_steps()
 
     def _draw_head(self) -> None:

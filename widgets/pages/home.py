@@ -75,6 +75,8 @@ class HomePage:
     async def _read(self, asked: dict[str, Any]) -> Found:
         if not self._me:
             self._me = await self._client.me()
+            if self._me.get("is_staff"):  # who sees all, not only their own
+                self.table.widget.title = "Observing proposals"
         proposals, counts, night = await asyncio.gather(
             self._client.proposals(), self._counts(), self._client.night()
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode
 
@@ -29,6 +30,8 @@ MOST_FRAMES = 500
 """Frames of a night that are drawn by the hour."""
 POINTING = frozenset({words.FOCUS, words.ACQUISITION})
 """Roles of what helps to point and to focus."""
+REFUSED_LATELY = timedelta(hours=24)
+"""For how long a file that could not be taken is told of."""
 TONES = {"failed": "bad", "waiting": "warn", "working": "info", "new": "info"}
 
 
@@ -152,6 +155,8 @@ class NightPage:
         )
         queue = int((await self._client.status()).get("queue") or 0)
         self._show(answer, night, queue, night_figures.makeshift(made["results"]))
+        if not self._night:
+            await self._warn()
         _fill(
             self.pointing,
             [pointing_row(file) for file in made["results"] if file.get("role") in POINTING],
@@ -164,6 +169,21 @@ class NightPage:
             night_figures.latency(latencies),
         ]
         self.place.query = urlencode({"night": self._night} if self._night else {})
+
+    async def _warn(self) -> None:
+        """Tell of files that could not be taken, to who may know: they belong to no night."""
+        since = datetime.now(UTC) - REFUSED_LATELY
+        page = await self._client.log_page(
+            source="intake", level="warning", since=since.isoformat(), page_size=1
+        )
+        if page["count"]:
+            tile = {
+                "value": f"{page['count']:,}",
+                "label": "files not taken, last 24 hours",
+                "tone": "bad",
+                "href": "logs.ipynb?source=intake&level=warning",
+            }
+            self.head.tiles = [*self.head.tiles, tile]
 
     def _show(
         self, answer: dict[str, Any], night: str, queue: int, makeshift: list[dict[str, Any]]

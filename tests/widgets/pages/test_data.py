@@ -404,13 +404,10 @@ async def test_a_part_of_the_frame_before_is_not_laid_over_the_next_one():
             await held.wait()
         return b"before"
 
-    async def quick(region, width, height):
-        return b"after"
-
-    await view.show((100, 50), slow, keep=False)
+    view.show((100, 50), b"before", slow, keep=False)
     view.x.min, view.x.max = 10.0, 20.0
     await painting.wait()
-    await view.show((100, 50), quick, keep=False)
+    view.show((100, 50), b"after", slow, keep=False)
     held.set()
     await work["detail"]
     assert view.whole.image.value == b"after"

@@ -84,6 +84,8 @@ function render({ model, el }) {
       },
     }, action.label);
   }
+  // Names of files and set-ups are long words: where a column is narrow, they break at their joints.
+  const parts = (text) => text.split(/(?<=_)/).flatMap((part, place) => (place ? [h("wbr"), part] : [part]));
   function cell(row, column) {
     const value = row[column.key];
     if (column.key === "actions") return h("td", { role: "cell", class: "gl-acts" }, (value || []).map((one) => act(row, one)));
@@ -92,7 +94,7 @@ function render({ model, el }) {
     const tone = column.tone && row[column.tone] ? "gl-" + row[column.tone] : "";
     const kind = column.kind ? " gl-cell-" + column.kind : "";
     return h("td", { role: "cell", class: (tone + kind).trim() || null, title: column.kind === "file" || text.length > 30 ? text : null, "data-label": column.label },
-      href ? h("a", { href }, text) : text);
+      href ? h("a", { href }, parts(text)) : parts(text));
   }
   function drawHead() {
     const order = model.get("ordering");
