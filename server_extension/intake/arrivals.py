@@ -22,6 +22,7 @@ from goodman_live.server_extension.engine.latency import (
     shutter_closed,
     stamp,
 )
+from goodman_live.server_extension.intake.places import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +77,7 @@ def _tell_added(session: Session, frame: Frame) -> None:
 
 def is_known(session: Session, path: Path, stat: Stat) -> bool:
     """Tell whether a path was dealt with as it is now."""
-    arrival = session.scalar(select(Arrival).where(Arrival.path == str(path)))
+    arrival = session.scalar(select(Arrival).where(Arrival.path == listed(path)))
     return arrival is not None and (arrival.size, arrival.mtime_ns) == (stat.size, stat.mtime_ns)
 
 
@@ -189,6 +190,7 @@ def _confirm_checksum(session: Session, frame_id: int, stat: Stat, checksum: str
 
 def record_rejection(session: Session, path: Path, stat: Stat, reason: str) -> None:
     """List a file that cannot be taken, with the reason; it is tried again if it changes."""
+    path = Path(listed(path))
     before = session.scalar(select(Arrival).where(Arrival.path == str(path)))
     if (
         before is not None

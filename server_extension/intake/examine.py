@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from goodman_live.hub.accounts.clock import wall_time
@@ -112,5 +112,6 @@ def _age_s(found: Stat) -> float:
 
 def _whole_at(found: Stat) -> datetime:
     """Return when a file was written, or now where its time was copied from elsewhere."""
-    now, written = utc_now(), datetime.fromtimestamp(found.mtime_ns / 1e9, tz=UTC)
-    return written if now - timedelta(seconds=60) < written <= now else now
+    now = utc_now()
+    age = timedelta(microseconds=now.timestamp() * 1e6 - found.mtime_ns / 1e3)
+    return now - age if timedelta(0) <= age < timedelta(seconds=60) else now

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
+from sqlalchemy.exc import DataError, IntegrityError
 from watchfiles import Change, awatch
 
 from goodman_live.pipeline.core.errors import BadFrameError, GoodmanError
@@ -19,8 +20,10 @@ from goodman_live.server_extension.intake.examine import NotYetError, Seen, exam
 from goodman_live.server_extension.intake.places import (
     check_place,
     is_candidate,
+    listed,
     look,
     needs_polling,
+    shown,
     walk,
 )
 
@@ -47,6 +50,8 @@ RESCAN_SHARE = 20.0
 """So many times as long as a walk took is waited at least until the next."""
 POLL_MS = 300
 """How often a network file system is looked at."""
+UNRECORDABLE = (DataError, IntegrityError, ValueError, OverflowError)
+"""What a database says of values that it cannot hold; that it is away is another thing."""
 
 
 class Places(Protocol):
@@ -168,7 +173,16 @@ class Intake:
                     continue  # it changed while it was judged
                 await self._reject(path, error, before)
                 raise
-            frame, new = await self._desk.write(arrivals.record_frame, seen)
+            try:
+                frame, new = await self._desk.write(arrivals.record_frame, seen)
+            except UNRECORDABLE as error:
+                unfit = BadFrameError(
+                    f"{path.name} has values that the catalogue cannot hold"
+                    f" ({type(error).__name__}).",
+                    remedy="Look at its header, and tell staff.",
+                )
+                await self._reject(path, unfit, before)
+                raise unfit from error
             if new or frame.state == "new":
                 log.info("frame.taken", frame=frame.id, file=path.name, kind=frame.kind)
                 await self._on_taken(frame, backlog=False)
@@ -177,7 +191,7 @@ class Intake:
 
     async def _reject(self, path: Path, error: GoodmanError, found: Stat | None) -> None:
         if found is not None:
-            log.warning("frame.rejected", file=path.name, reason=str(error))
+            log.warning("frame.rejected", file=shown(path.name), reason=str(error))
             await self._desk.write(arrivals.record_rejection, path, found, str(error))
 
     async def _in_pool(self, work: object, *args: object, **named: object) -> Seen:
@@ -208,7 +222,7 @@ class Intake:
             (path, stat)
             for place in folders
             for path, stat in walk(place, self._roots, self._excluded)
-            if known.get(str(path)) != (stat.size, stat.mtime_ns) and path not in self._busy
+            if known.get(listed(path)) != (stat.size, stat.mtime_ns) and path not in self._busy
         ]
 
     async def list_all(self, folder: Path, tell: Callable[[int, int], None]) -> int:
@@ -241,7 +255,10 @@ class Intake:
             )
             good = [seen for seen in looks if isinstance(seen, Seen)]
             odd += [p for p, seen in zip(paths, looks, strict=True) if not isinstance(seen, Seen)]
-            await self._desk.write(arrivals.record_batch, good)
+            try:
+                await self._desk.write(arrivals.record_batch, good)
+            except UNRECORDABLE:
+                odd += [seen.path for seen in good]  # one by one, so that one does not stop all
             tell(start + len(paths), len(found))
         # What is not whole or not a frame gets the patience and the reasons of single files.
         await asyncio.gather(*(self._try(path) for path in odd))
@@ -277,7 +294,7 @@ class Intake:
         try:
             await self.take(path)
         except GoodmanError as error:
-            log.info("frame.refused", file=path.name, reason=str(error))
+            log.info("frame.refused", file=shown(path.name), reason=str(error))
         except Exception:
             log.exception("intake.failed", file=path.name)
 

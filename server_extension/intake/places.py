@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 ENDINGS = (".fits", ".fit", ".fts", ".fits.fz", ".fits.gz")
 """Names that are looked at, whatever the case; the last is refused with a reason."""
 
+LONGEST = 1000
+"""Characters of a path that the catalogue can hold."""
+
 NETWORK_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "beegfs", "glusterfs"}
     | {"fuse.sshfs", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "vboxsf", "virtiofs"}
@@ -52,13 +55,26 @@ def is_candidate(path: Path, roots: tuple[Path, ...], excluded: Path | None = No
 
 
 def check_place(path: Path, roots: tuple[Path, ...]) -> None:
-    """Refuse a path that leaves the raw roots, by ``..`` or by a symbolic link.
+    """Refuse a path that leaves the raw roots, by ``..`` or by a symbolic link, or has no text.
 
     Raises
     ------
     BadFrameError
-        If the file that the path leads to is outside every root.
+        If the file that the path leads to is outside every root, or its name is too long, or
+        cannot be written in a list or in the header of a download.
     """
+    if not str(path).isprintable():
+        raise BadFrameError(
+            f"{shown(path.name)} has characters in its path that cannot be printed.",
+            remedy="Rename the file or its folder.",
+            field="path",
+        )
+    if len(str(path)) > LONGEST:
+        raise BadFrameError(
+            f"{path.name} lies in folders whose names have more than {LONGEST} characters.",
+            remedy="Move it to a folder with a shorter name.",
+            field="path",
+        )
     real = path.resolve()
     if not any(real.is_relative_to(root.resolve()) for root in roots):
         raise BadFrameError(
@@ -66,6 +82,18 @@ def check_place(path: Path, roots: tuple[Path, ...]) -> None:
             remedy="Copy the file itself into a raw folder; links that leave it are not followed.",
             field="path",
         )
+
+
+def shown(text: str) -> str:
+    """Return a path as text that can be shown and stored: what is not printable is escaped."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def listed(path: Path) -> str:
+    """Return a path as the list of arrivals names it; any path there can be has a name there."""
+    return shown(str(path))[-LONGEST:]
 
 
 def look(path: Path) -> Stat | None:

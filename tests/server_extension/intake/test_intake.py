@@ -9,7 +9,7 @@ import pytest
 
 from goodman_live.pipeline.core.errors import BadFrameError
 from goodman_live.server_extension.catalogue.models import Event, LatencyStamp
-from goodman_live.server_extension.intake import examine
+from goodman_live.server_extension.intake import arrivals, examine
 from goodman_live.server_extension.intake.places import is_candidate, needs_polling
 
 
@@ -204,3 +204,64 @@ def test_network_file_systems_are_polled(tmp_path):
     mounts.write_text("/dev/sda / ext4 rw 0 0\nhost:/raw /data/raw nfs4 rw 0 0\n")
     assert needs_polling(tmp_path.__class__("/data/raw/20260815"), mounts)
     assert not needs_polling(tmp_path.__class__("/data"), mounts)
+
+
+ODD_NAMES = (b"\xff\xfe.fits", b"two\nlines.fits", "right\u202eto.fits".encode())
+
+
+async def test_a_name_that_cannot_be_printed_is_listed_and_stops_nothing(
+    intake, raw_frame, monkeypatch
+):
+    monkeypatch.setattr("goodman_live.server_extension.intake.intake.BACKLOG", 2)
+    for name in ODD_NAMES:  # more than two at once: a backlog
+        content = raw_frame(intake.raw / "odd.fits")
+        (intake.raw / "odd.fits").rename(os.fsdecode(os.fsencode(intake.raw) + b"/" + name))
+    raw_frame(intake.raw / "good.fits", seed=5)
+    await intake.intake.scan()
+    assert [frame.file_name for frame in intake.frames()] == ["good.fits"]
+    listed = intake.arrivals()
+    assert listed.pop("good.fits").state == "taken"
+    assert {(row.state, "cannot be printed" in row.reason) for row in listed.values()} == {
+        ("rejected", True)
+    }
+    assert set(listed) == {"\\udcff\\udcfe.fits", "two\\nlines.fits", "right\\u202eto.fits"}
+    assert {path.read_bytes() for path in intake.raw.iterdir() if path.name != "good.fits"} == {
+        content
+    }
+    assert await intake.intake.scan() == 0, "they are known, and not looked at again"
+
+
+async def test_a_path_longer_than_the_catalogue_holds_is_listed(intake, raw_frame):
+    folder = intake.raw.joinpath(*(["n" * 200] * 5))
+    raw_frame(folder / "a.fits")
+    raw_frame(intake.raw / "good.fits", seed=5)
+    await intake.intake.scan()
+    assert [frame.file_name for frame in intake.frames()] == ["good.fits"]
+    assert "more than 1000 characters" in intake.arrivals()["a.fits"].reason
+    assert await intake.intake.scan() == 0
+
+
+async def test_a_value_that_the_catalogue_cannot_hold_stops_no_other_frame(
+    intake, raw_frame, monkeypatch
+):
+    monkeypatch.setattr("goodman_live.server_extension.intake.intake.BACKLOG", 1)
+    real = arrivals.facts_of
+
+    def facts_of(info):
+        return real(info) | ({"block_id": 2**70} if info.object_name == "poison" else {})
+
+    monkeypatch.setattr(arrivals, "facts_of", facts_of)
+    raw_frame(intake.raw / "a.fits", OBJECT="poison")
+    for number in range(3):
+        raw_frame(intake.raw / f"good{number}.fits", seed=number)
+    await intake.intake.scan()
+    assert len(intake.frames()) == 3
+    assert intake.arrivals()["a.fits"].state == "rejected"
+    assert "cannot hold" in intake.arrivals()["a.fits"].reason
+
+
+async def test_a_file_of_the_far_future_is_taken(intake, raw_frame):
+    raw_frame(intake.raw / "a.fits")
+    os.utime(intake.raw / "a.fits", ns=(2**62, 2**62))
+    frame = await intake.intake.take(intake.raw / "a.fits")
+    assert frame.file_name == "a.fits"
