@@ -66,6 +66,9 @@ class GoodmanExtension(ExtensionApp):
         config=True
     )
     rate_burst = Integer(300, help="Requests of one user that may come at once.").tag(config=True)
+    max_streams = Integer(
+        60, help="Streams of events that one user may have open, one for each page; 0 for any."
+    ).tag(config=True)
     webhook_hosts = List(
         Unicode(),
         help="Hosts that users' webhooks may lead to: names, *.example.org, or name:port; default"
@@ -162,6 +165,7 @@ class GoodmanExtension(ExtensionApp):
             rate_limit=self.rate_limit,
             rate_burst=self.rate_burst,
             max_upload_bytes=self.max_upload_mb * 2**20,
+            max_streams=self.max_streams,
             least_free_bytes=self.least_free_mb * 2**20,
             superuser_email=os.environ.get(SUPERUSER_EMAIL, "").strip(),
             mail=mail_settings({**os.environ, "GOODMAN_DATA": self.data_root})

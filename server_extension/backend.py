@@ -74,6 +74,8 @@ class BackendSettings:
     rate_limit: float
     rate_burst: int
     max_upload_bytes: int
+    max_streams: int = 0
+    """Streams of events that one user may have open; 0 for any number."""
     least_free_bytes: int = 0
     """Below this much free space nothing new is taken."""
     superuser_email: str = ""
@@ -98,6 +100,7 @@ class Backend:
         self.has_accounts = settings.has_accounts
         self.limiter = RateLimiter(settings.rate_limit, settings.rate_burst)
         self.under_way = UnderWay(MOST_UNDER_WAY if settings.rate_limit > 0 else 0)
+        self.streams = UnderWay(settings.max_streams)
         self.pictures = PictureCache()
         self.engine: Engine
         """Set by the start."""

@@ -10,13 +10,13 @@ from pydantic import Field
 from tornado.iostream import StreamClosedError
 
 from goodman_live.server_extension.engine.events import events_since, last_event_id
-from goodman_live.server_extension.handler import ApiHandler
+from goodman_live.server_extension.handler import ApiHandler, TooManyRequestsError
 from goodman_live.server_extension.inputs import RequestError, Strict
 from goodman_live.server_extension.operation import operation
 from goodman_live.server_extension.schemas import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from sqlalchemy.orm import Session
 
@@ -99,35 +99,42 @@ class EventsHandler(ApiHandler):
         if self.request.method == "HEAD":
             self.finish()
             return
-        # A page that is open has one all the time, which keeps nobody waiting.
+        # A page that is open has one all the time, which keeps nobody waiting: they are counted
+        # by themselves.
+        name = self._counted_as
         self.count_out()
-        quiet = 0
+        if not self.backend.streams.enter(name):
+            raise TooManyRequestsError(RETRY_MS // 1000)
         stream = self.backend.engine.events.subscribe(self.viewer, last_id, proposal=proposal_id)
         try:
-            self.write(f"retry: {RETRY_MS}\n\n")
-            await self.flush()
-            asked = time.monotonic()
-            async for event in stream:
-                if time.monotonic() - asked > ASK_AGAIN_S:
-                    asked = time.monotonic()
-                    if not await self.is_still_signed_in():
-                        break
-                if event is not None:
-                    self.write(as_text(event))
-                    await self.flush()
-                    continue
-                quiet += 1
-                if quiet % BEAT_EVERY == 0:
-                    self.write(": beat\n\n")
-                    await self.flush()
-                if self._gone:
-                    break
+            await self._pass_on(stream)
         except StreamClosedError:
             return  # the reader left
         finally:
+            self.backend.streams.leave(name)
             await cast("AsyncGenerator[Event | None]", stream).aclose()
         if not self._gone:
             self.finish()
+
+    async def _pass_on(self, stream: AsyncIterator[Event | None]) -> None:
+        self.write(f"retry: {RETRY_MS}\n\n")
+        await self.flush()
+        quiet, asked = 0, time.monotonic()
+        async for event in stream:
+            if time.monotonic() - asked > ASK_AGAIN_S:
+                asked = time.monotonic()
+                if not await self.is_still_signed_in():
+                    break
+            if event is not None:
+                self.write(as_text(event))
+                await self.flush()
+                continue
+            quiet += 1
+            if quiet % BEAT_EVERY == 0:
+                self.write(": beat\n\n")
+                await self.flush()
+            if self._gone:
+                break
 
     _gone = False
 

@@ -17,6 +17,7 @@ from jupyter_server.base.handlers import JupyterHandler
 from pydantic import BaseModel
 from tornado.web import HTTPError, authenticated
 
+from goodman_live.hub.addresses import address_of
 from goodman_live.pipeline.core.errors import GoodmanError
 from goodman_live.server_extension import repeats
 from goodman_live.server_extension.catalogue.viewer import (
@@ -167,7 +168,7 @@ class ApiHandler(JupyterHandler):
         return viewer
 
     def _limit_rate(self) -> None:
-        name = self.caller.name if self.caller else f"address {self.request.remote_ip}"
+        name = self.caller.name if self.caller else f"address {address_of(self)}"
         wait_s = self.backend.limiter.wait(name)
         if wait_s:
             raise TooManyRequestsError(wait_s)

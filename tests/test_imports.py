@@ -23,7 +23,7 @@ ALLOWED = {
     "hub": ("hub", "pipeline.core.errors"),
     "server_extension": (
         *("server_extension", "pipeline"),
-        *("hub.accounts", "hub.mail", "hub.places", "hub.semester_import"),
+        *("hub.accounts", "hub.addresses", "hub.mail", "hub.places", "hub.semester_import"),
     ),
     # The errors are vocabulary, not machinery: the client raises what the service sent.
     "widgets": ("widgets", "pipeline.core.errors"),

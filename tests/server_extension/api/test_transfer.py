@@ -1,6 +1,8 @@
 """What travels: HEAD, archives larger than memory should hold, limits of one user, origins."""
 
+import contextlib
 import struct
+import time
 
 import httpx
 import psutil
@@ -12,6 +14,7 @@ from tests.server_extension.api.conftest import fill, start_service, stop_servic
 MIB = 2**20
 PART_MIB, PARTS = 64, 16
 BURST = 30
+STREAMS = 3
 STARS = "# %ECSV 1.0\n# ---\n# datatype:\n# - {name: x, datatype: float64}\nx\n1.5\n"
 
 
@@ -68,6 +71,7 @@ def limited(border, raw_frames, tmp_path_factory, free_port):
         args=[
             "--GoodmanExtension.rate_limit=0.1",  # next to nothing comes back meanwhile
             f"--GoodmanExtension.rate_burst={BURST}",
+            f"--GoodmanExtension.max_streams={STREAMS}",
             "--GoodmanExtension.watch=False",
         ],
     )
@@ -157,3 +161,37 @@ def test_who_asks_too_often_waits_and_nobody_else(limited):
         assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
         assert refused[0].json()["code"] == "too_many_requests"
         assert other.get("api/users/me/").status_code == 200
+
+
+def test_a_stranger_escapes_the_limit_by_no_header(limited):
+    statuses = set()
+    with httpx.Client(base_url=limited.url, timeout=120, trust_env=False) as client:
+        for number in range(2 * BURST):
+            # What the sender wrote, and behind it what a proxy of ours appended.
+            chain = f"198.51.100.{number}, 203.0.113.5"
+            odd = {"X-Real-Ip": f"192.0.2.{number}", "X-Forwarded-For": chain}
+            statuses.add(client.get("api/files/", headers=odd).status_code)
+    assert statuses == {401, 429}
+
+
+def test_nobody_holds_more_streams_than_allowed_and_who_closes_one_has_it_back(limited):
+    path = "api/events/"
+    with asked_by(limited, "stranger") as greedy, asked_by(limited, "mate") as other:
+        with contextlib.ExitStack() as opened:
+            for _ in range(STREAMS):
+                stream = opened.enter_context(greedy.stream("GET", path))
+                assert next(stream.iter_lines()).startswith("retry:")
+            refused = greedy.get(path)
+            assert (refused.status_code, refused.json()["code"]) == (429, "too_many_requests")
+            assert int(refused.headers["retry-after"]) >= 1
+            # Lists are still answered, and so is everybody else.
+            assert greedy.get("api/users/me/").status_code == 200
+            with other.stream("GET", path) as stream:
+                assert next(stream.iter_lines()).startswith("retry:")
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:  # the service notices in a while that they are closed
+            with greedy.stream("GET", path) as stream:
+                if stream.status_code == httpx.codes.OK:
+                    return
+            time.sleep(4)
+        pytest.fail("closed streams still count")
