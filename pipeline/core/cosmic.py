@@ -142,6 +142,7 @@ def clean_cosmics(frame: Frame, method: Method, *, camera: str, spectrum: bool) 
         mask = find_dcr(contrast, parameters_for(camera, frame.window.xbin), ignore=ignore)
     if method == "dcr" or not spectrum:
         residual = data - model
+        residual[_missing(frame.flags)] = 0  # dark, they would lower the sky around them
         optics = _Light.of(frame, residual, quiet, ~ignore, spectrum=spectrum)
         mask = optics.sharp_events(mask)
         if method == "lacosmic":
@@ -192,6 +193,8 @@ class _Light:
     own: NDArray[np.float32]
     """Noise squared with the photons and the profile error of what stands above the model."""
     usable: NDArray[np.bool_]
+    missing: NDArray[np.bool_]
+    """Pixels without a value, which tell nothing of those beside them."""
     fwhm: tuple[float, float]
     """Least width of light, pixels (y, x)."""
     limit: float
@@ -214,12 +217,12 @@ class _Light:
         own = np.maximum(frame.uncertainty**2, quiet)
         own += (np.float32(_PROFILE_ERROR) * np.maximum(residual, 0)) ** 2
         limit = _SHARP_SIGMA if spectrum else _sharp_limit(residual / np.sqrt(quiet))
-        return cls(residual, quiet, own, usable, fwhm, limit)
+        return cls(residual, quiet, own, usable, _missing(frame.flags), fwhm, limit)
 
     def significance(self, pixels: tuple[NDArray[np.intp], ...]) -> NDArray[np.float64]:
         """Return by how many sigma pixels are sharper than light, by direction, shape (4, n)."""
         floor = local_floor(self.residual, self.quiet, pixels)
-        return excess_sigma(self.residual, self.own, pixels, self.fwhm, floor)
+        return excess_sigma(self.residual, self.own, pixels, self.fwhm, floor, self.missing)
 
     def sharp(self) -> NDArray[np.bool_]:
         """Return the pixels that stand out and are sharper than light."""
@@ -324,9 +327,14 @@ def _quiet_noise(
     return np.where(around.count > 0, around.level, uncertainty[pixels]).astype(np.float32)
 
 
+def _missing(flags: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return bad pixels and those without data, shape (ny, nx)."""
+    return np.asarray((flags & np.uint8(Flag.BAD | Flag.NO_DATA)) != 0)
+
+
 def _never_hits(flags: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return bad and missing pixels, and what light has saturated, shape (ny, nx)."""
-    never = (flags & np.uint8(Flag.BAD | Flag.NO_DATA)) != 0
+    never = _missing(flags)
     saturated = (flags & np.uint8(Flag.SATURATED)) != 0
     if not saturated.any():
         return never

@@ -32,6 +32,8 @@ GROW_SIGMA = 3.0
 """A neighbour of a hit joins it above this many standard deviations."""
 _CANDIDATE_SIGMA = 4.0
 """A pixel less than this above the model is no core."""
+_GAP = 4
+"""Widest run of columns without a value, such as bad ones, beside which hits are looked for."""
 _TILES = (8, 16, 32)
 """Sides of tiles, pixels: small ones leave out more, large ones lose less in their margins."""
 _MARGIN = 6
@@ -86,25 +88,53 @@ def find_lacosmic(
     residual = clean - model
     quiet = variance if quiet is None else quiet
     bright = residual > _CANDIDATE_SIGMA * np.sqrt(quiet)
+    # hits beside masked pixels are not looked for, so narrow gaps are bridged and not masked
+    masked = ~usable
+    y, x = np.nonzero(_touching(bright & usable, np.ones((3, 3), bool)) & masked)
+    across, narrow = _across(model, usable, (y, x))
+    clean[y[narrow], x[narrow]] = across[narrow]
+    masked[y[narrow], x[narrow]] = False
     cores = np.zeros(data.shape, bool)
     for tiles in _Tiles.over(bright):
-        found, _ = astroscrappy.detect_cosmics(
-            tiles.gather(clean),
-            inmask=tiles.gather(~usable),
-            inbkg=tiles.gather(model),
-            invar=tiles.gather(variance),
-            sigclip=sigclip,
-            sigfrac=1.0,  # growing is done below, against the model
-            objlim=objlim,
-            satlevel=np.inf,  # saturated pixels are in `ignore` already
-            niter=1,
-            sepmed=True,
-            cleantype="median",
-        )
+        # what may overflow is its cleaned picture, which is not used
+        with np.errstate(invalid="ignore", over="ignore"):
+            found, _ = astroscrappy.detect_cosmics(
+                tiles.gather(clean),
+                inmask=tiles.gather(masked),
+                inbkg=tiles.gather(model),
+                invar=tiles.gather(variance),
+                sigclip=sigclip,
+                sigfrac=1.0,  # growing is done below, against the model
+                objlim=objlim,
+                satlevel=np.inf,  # saturated pixels are in `ignore` already
+                niter=1,
+                sepmed=True,
+                cleantype="median",
+            )
         tiles.scatter(found, cores)
     # next to a dark column the Laplacian is high where the light is not
     cores &= bright & usable
     return grow(cores, residual, quiet, usable, steps=steps)
+
+
+def _across(
+    model: NDArray[np.float32], usable: NDArray[np.bool_], pixels: tuple[NDArray[np.intp], ...]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the mean of the model on both sides of gaps in their rows, and which are narrow."""
+    y, x = pixels
+    total, steps = np.zeros(y.size, np.float32), np.zeros(y.size, np.intp)
+    for side in (-1, 1):
+        open_ = np.ones(y.size, bool)
+        for step in range(1, _GAP + 1):
+            at = x + side * step
+            inside = (at >= 0) & (at < model.shape[1])
+            at = np.clip(at, 0, model.shape[1] - 1)
+            here = open_ & inside & usable[y, at]
+            total[here] += model[y[here], at[here]] / 2
+            steps[here] += step
+            open_ &= ~here
+        steps[open_] += 2 * _GAP
+    return total, steps <= _GAP + 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -39,6 +39,7 @@ def excess_sigma(
     pixels: tuple[NDArray[np.intp], ...],
     fwhm: tuple[float, float],
     floor: NDArray[np.float64] | None = None,
+    missing: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
     """Return by how many sigma pixels stand above what their neighbours allow.
 
@@ -54,6 +55,8 @@ def excess_sigma(
         Least width of light along columns and along rows (y, x), pixels.
     floor : ndarray of float64, shape (n,), optional
         What `residual` would be around each peak without it; zero by default.
+    missing : ndarray of bool, shape (ny, nx), optional
+        Pixels without a value: they may hold as much as the peak beside them.
 
     Returns
     -------
@@ -73,8 +76,9 @@ def excess_sigma(
             # beyond the edge the light would have gone on
             y, x = np.where(inside, y, rows - sign * dy), np.where(inside, x, columns - sign * dx)
             at = (np.clip(y, 0, ny - 1), np.clip(x, 0, nx - 1))
-            total += residual[at] - floor
-            errors += noise2[at]
+            absent = np.zeros(rows.size, bool) if missing is None else missing[at]
+            total += np.where(absent, peak, residual[at] - floor)
+            errors += np.where(absent, own, noise2[at])
         allowed = total / (2 * ratio)
         sigma = np.sqrt(own + errors / (4 * ratio**2))
         found.append((peak - np.maximum(allowed, 0)) / sigma)

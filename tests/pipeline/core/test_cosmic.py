@@ -112,6 +112,26 @@ def test_900_s_through_every_kind_of_light(light, camera, binning):
     assert false < 1e-4
 
 
+@pytest.mark.parametrize("spectrum", [True, False])
+@pytest.mark.parametrize("wide", [1, 4])
+def test_hits_beside_bad_columns_are_found(wide, spectrum):
+    if spectrum:
+        frame, *_, sigma = scene(6, rate=0.0, sources=[Source(2100, 18.0)])
+    else:
+        frame, _, sigma = image_scene(3, stars=300)
+    without = clean_cosmics(frame, "lacosmic", camera="Red", spectrum=spectrum).mask
+    beside = [199, 200 + wide]
+    frame.data[:, 200 : 200 + wide] = 3.0
+    frame.flags[:, 200 : 200 + wide] = np.uint8(Flag.BAD)
+    rows = np.arange(20, 360, 20)
+    alone = clean_cosmics(frame, "lacosmic", camera="Red", spectrum=spectrum).mask
+    assert (alone & ~without).sum() <= 1  # light beside the gap makes no hits
+    for column in beside:
+        frame.data[rows, column] += 40 * sigma[rows, column]
+    mask = clean_cosmics(frame, "lacosmic", camera="Red", spectrum=spectrum).mask
+    assert mask[rows][:, beside].mean() > 0.9
+
+
 def test_a_track_along_the_dispersion_is_no_trace():
     frame, *_ = scene(5, rate=0.0, binning=(1, 1))
     frame.data[150:152, 300:322] += 400.0
