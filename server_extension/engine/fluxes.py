@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from goodman_live.pipeline.core.choose import Choice, choose_sensitivity, flux_key
 from goodman_live.pipeline.core.errors import MissingCalibrationError
-from goodman_live.pipeline.core.standards import recognise
+from goodman_live.pipeline.core.standards import name_against_pointing, recognise
 from goodman_live.server_extension.catalogue.facts import info_of
 from goodman_live.server_extension.catalogue.models import Frame
 from goodman_live.server_extension.engine import blocks
@@ -36,6 +36,13 @@ def is_standard(raw: Frame) -> bool:
         return False
     info = info_of(raw)
     return recognise(info.object_name, info.ra_deg, info.dec_deg, info.mid) is not None
+
+
+def mispointed(raw: Frame) -> str:
+    """Say that a frame bears a standard star's name but was pointed elsewhere; empty otherwise."""
+    if raw.mid is None:
+        return ""
+    return name_against_pointing(raw.object_name, raw.ra_deg, raw.dec_deg, raw.mid)
 
 
 def draft_sensitivity(session: Session, raw: Frame) -> Draft | None:

@@ -44,6 +44,7 @@ from goodman_live.server_extension.engine.fluxes import (
     draft_flux,
     draft_sensitivity,
     is_standard,
+    mispointed,
     served_by,
 )
 from goodman_live.server_extension.engine.minimums import (
@@ -189,7 +190,7 @@ def _plan_wavelengths(session: Session, raw: Frame, root: Path, reduced: Draft) 
             busy = outcome
     if busy is not None:
         return busy
-    _plan_flux(session, raw, root)
+    flux = _plan_flux(session, raw, root)
     for stack in draft_stacks(session, raw):
         _ensure(session, stack, raw, root)
     done = _done(reduced)
@@ -200,24 +201,32 @@ def _plan_wavelengths(session: Session, raw: Frame, root: Path, reduced: Draft) 
             if any(arc.night == raw.night for arc in arcs)
             else "Provisional: calibrated with an arc of another night."
         )
-        return Outcome("done", text, provisional=True)
-    return done
+        return Outcome("done", f"{text} {flux}".strip(), provisional=True)
+    return Outcome("done", f"{done.waits_for} {flux}".strip(), done.provisional)
 
 
-def _plan_flux(session: Session, raw: Frame, root: Path) -> None:
-    """Queue what standards make possible; a frame is done without it and does not wait."""
+def _plan_flux(session: Session, raw: Frame, root: Path) -> str:
+    """Queue what standards make possible, and say what is in its way.
+
+    A frame is done without flux and does not wait for it.
+    """
     if is_standard(raw):
         sensitivity = draft_sensitivity(session, raw)
-        if sensitivity is not None and _ensure(session, sensitivity, raw, root) is not None:
-            return  # its flux follows when the sensitivity function is there
+        outcome = _ensure(session, sensitivity, raw, root) if sensitivity is not None else None
+        if outcome is not None:  # its flux follows when the sensitivity function is there
+            return outcome.waits_for if outcome.state == "failed" else ""
+    said = [mispointed(raw)]
     kept = sticky(session, raw, 5)
     overrides = kept.spec["overrides"] if kept else None
     for spectrum in _current(session, raw, 4):
         try:
             draft = draft_flux(session, spectrum, overrides)
         except MissingCalibrationError:
-            return  # no standard yet: most nights begin so
-        _ensure(session, draft, raw, root)
+            break  # no standard yet: most nights begin so
+        outcome = _ensure(session, draft, raw, root)
+        if outcome is not None and outcome.state == "failed":
+            said.append(outcome.waits_for)
+    return " ".join(text for text in dict.fromkeys(said) if text)
 
 
 def _done(reduced: Draft) -> Outcome:

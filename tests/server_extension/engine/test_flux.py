@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from sqlalchemy import select
 
 from goodman_live.pipeline.products.fits import read_spectrum
@@ -55,3 +56,19 @@ async def test_a_standard_that_comes_late_gives_every_spectrum_its_flux(tmp_path
         assert spectrum.unit == "erg / (s cm2 Angstrom)"
         assert {job.state for job in night.jobs("calibrate_flux")} == {"done"}
         assert all(raw.state == "done" for raw in night.raws("spectrum"))
+
+        named = misnamed(visits["SN2026abc"], tmp_path / "0099_EG274.fits")
+        night.place([named])
+        await night.rest()
+        (raw,) = (raw for raw in night.raws("spectrum") if raw.file_name == named.name)
+        assert raw.state == "done"
+        assert "OBJECT says EG 274, but the telescope pointed" in raw.waits_for
+        assert len(sensitivities(night)) == 1, "it is calibrated, and calibrates nothing"
+
+
+def misnamed(paths, copy):
+    """Return a spectrum of another place on the sky that bears a standard's name."""
+    (spectrum,) = (path for path in paths if fits.getval(path, "OBSTYPE") == "SPECTRUM")
+    copy.write_bytes(spectrum.read_bytes())
+    fits.setval(copy, "OBJECT", value="EG 274")
+    return copy
