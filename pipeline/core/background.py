@@ -143,10 +143,14 @@ def _wings(
 
 
 def _offsets(zones: Zones, rows: int) -> NDArray[np.intp]:
-    """Return the whole rows of all zones relative to the trace, none beyond the frame's height."""
+    """Return the whole rows of all zones relative to the trace, none beyond the frame's height.
+
+    Two just outside where a frame is lower than that: no column then has a background.
+    """
     clipped = [(max(a, -rows), min(b, rows)) for a, b in zones]
     runs = [np.arange(np.ceil(a - 0.5), np.floor(b + 0.5) + 1) for a, b in clipped]
-    return np.unique(np.concatenate(runs)).astype(np.intp)
+    found = np.unique(np.concatenate(runs)).astype(np.intp)
+    return found if found.size else np.array([-rows, rows], np.intp)
 
 
 def _line(

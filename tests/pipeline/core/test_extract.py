@@ -263,6 +263,18 @@ def test_star_beyond_the_end_of_the_slit_costs_no_other_target():
     assert np.mean(target.spectrum.flux) == pytest.approx(truth.fluxes[1].mean(), rel=0.02)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 5, 8, 13, 30])
+def test_a_window_of_few_rows_gives_spectra_or_says_that_there_is_no_target(rows):
+    frame = scene(32, [Star(150, 5000.0, slope=0.0, curve=0.0)]).frame
+    low = frame.cut(frame.window.sub(slice(None), slice(150 - rows // 2, 150 - rows // 2 + rows)))
+    try:
+        targets = extract_targets(low).targets
+    except NoTargetError:
+        assert rows < 13
+        return
+    assert np.isfinite(targets[0].spectrum.flux).mean() > 0.9
+
+
 def test_aperture_by_hand_on_blank_sky_measures_nothing_honestly():
     truth = scene(11)
     aperture = Aperture(row=truth.row_unbinned(120), lower=-6, upper=6, follow="straight")
