@@ -11,7 +11,6 @@ is taken off again before the first request, for everybody.
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
@@ -28,6 +27,7 @@ from goodman_live.hub.accounts.database import data_root
 from goodman_live.server_extension.app import GoodmanExtension
 from goodman_live.server_extension.handler import UnknownRouteHandler
 from goodman_live.server_extension.identity import HubIdentityProvider
+from goodman_live.server_extension.long_lived import share_heaps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -153,11 +153,6 @@ def server_settings(environ: Mapping[str, str]) -> dict[str, Any]:
 
 TURN_S = 0.0005
 """How long a thread of the interpreter runs while others wait."""
-ARENAS = 2
-"""Heaps of the C library. Left to itself it gives each thread one of its own, up to eight for each
-processor, and what one thread let go stays there: pictures and rows of every size."""
-_M_ARENA_MAX = -8
-"""What ``mallopt`` of the GNU C library calls it (malloc.h)."""
 
 
 def make_service(argv: Sequence[str], environ: Mapping[str, str]) -> GoodmanServer:
@@ -165,13 +160,6 @@ def make_service(argv: Sequence[str], environ: Mapping[str, str]) -> GoodmanServ
     data_root(environ).mkdir(parents=True, exist_ok=True)
     settings = server_settings(environ)
     return GoodmanService.initialize_server(argv=list(argv), **settings)  # type: ignore[no-untyped-call]
-
-
-def share_heaps() -> None:
-    """Let threads share heaps; before any is started. Does nothing without the GNU C library."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_ARENA_MAX, ARENAS)
 
 
 def main() -> None:

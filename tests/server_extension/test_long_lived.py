@@ -12,7 +12,7 @@ from goodman_live.server_extension.long_lived import set_aside
 HEAPS = """
 import ctypes, threading
 if {shared}:
-    from goodman_live.server_extension.service import share_heaps
+    from goodman_live.server_extension.long_lived import share_heaps
     share_heaps()
 libc = ctypes.CDLL(None)
 libc.malloc.restype, together = ctypes.c_void_p, threading.Barrier(12)
