@@ -207,23 +207,13 @@ def moves(page: Page, repeat: int) -> None:
     page.locator(".gl-row").first.wait_for(timeout=PATIENCE_MS)
     page.locator(".bqplot:visible").first.wait_for(timeout=PATIENCE_MS)
     page.wait_for_timeout(2000)
-    picture = (
-        "() => [...document.querySelectorAll('.bqplot image, .bqplot path.line')]"
-        ".map((e) => e.getAttribute('href') || e.getAttribute('xlink:href') "
-        "|| e.getAttribute('d')).join()"
-    )
     took: dict[str, list[float]] = {}
     sizes = []
     rows = page.locator(".gl-row")
     for number in range(1, repeat + 1):
-        before, begin_bytes = page.evaluate(picture), received[0]
-        row = rows.nth(number % rows.count())
-        begin = time.monotonic()
-        row.click()
-        page.wait_for_function(
-            f"(before) => ({picture})() !== before", arg=before, timeout=PATIENCE_MS
-        )
-        seconds = time.monotonic() - begin
+        begin_bytes = received[0]
+        chosen = rows.nth(number % rows.count()).get_attribute("data-file")
+        seconds = page.evaluate(CHOOSE, f".gl-row[data-file='{chosen}']") / 1e3
         page.wait_for_timeout(1500)
         took.setdefault(page.evaluate(WHAT), []).append(seconds)
         sizes.append((received[0] - begin_bytes) / 1e6)
@@ -232,6 +222,20 @@ def moves(page: Page, repeat: int) -> None:
     show("received on the socket per frame", sizes, "MB")
 
 
+CHOOSE = """async (row) => {
+  const drawn = () => [...document.querySelectorAll(".bqplot image, .bqplot path.line")]
+    .map((e) => e.getAttribute("href") || e.getAttribute("xlink:href") || e.getAttribute("d"))
+    .join();
+  const before = drawn();
+  const begin = performance.now();
+  document.querySelector(row).click();
+  while (drawn() === before) {
+    if (performance.now() - begin > 60000) return NaN;
+    await new Promise((next) => requestAnimationFrame(next));
+  }
+  await new Promise((next) => requestAnimationFrame(next));
+  return performance.now() - begin; }"""
+"""Presses a row; returns how long it took until the figure was drawn anew, ms, by the browser."""
 WHAT = """() => {
   const image = document.querySelector(".gl-colourbar")?.checkVisibility();
   const binning = [...document.querySelectorAll(".gl-fact")]
