@@ -1,6 +1,7 @@
 """Components by themselves, in Chromium: news and slow answers lose nothing of the reader's."""
 
 import base64
+import csv
 
 import numpy as np
 import pytest
@@ -40,11 +41,11 @@ MODEL = """async ([module, state]) => {
 
 @pytest.fixture
 def draw(page):
-    """Return ``draw(name, **traits)``: the component alone on a page, with a kernel to play."""
+    """Return ``draw(names, **traits)``: a component alone on a page, with a kernel to play."""
     page.goto("about:blank")
 
-    def draw(name, **traits):
-        module = base64.b64encode(script(name).encode()).decode()
+    def draw(names, **traits):
+        module = base64.b64encode(script(*names.split()).encode()).decode()
         page.evaluate(MODEL, [module, traits])
         return page
 
@@ -149,6 +150,77 @@ def test_a_table_keeps_the_keyboards_place_when_rows_come(draw):
     assert sent(page, "act") == [{"key": "off", "row": 1}]
 
 
+def test_columns_are_put_beside_those_of_the_public_service(draw):
+    page = draw(
+        "rows",
+        title="T", fields=[], chosen={}, rows=[], ordering="", selectable=False, picked=[],
+        optional=[{"key": "slit", "label": "Slit", "on": False}], columns=[], tools=[],
+        message="", state="ready", page=1, pages=1, count=0,
+    )  # fmt: skip
+    page.locator("summary", has_text="Columns").click()
+    page.get_by_label("Slit").check()
+    assert sent(page, "column") == [{"key": "slit", "on": True}]
+
+
+def test_a_fault_goes_when_its_field_is_changed_and_others_stay(draw):
+    page = form(draw)
+    take(page, faults={"title": "Too long.", "code": "Unknown."})
+    shown = page.locator(".gl-fault:visible")
+    assert shown.all_inner_texts() == ["Too long.", "Unknown."]
+    page.get_by_label("Title").fill("shorter")
+    assert shown.all_inner_texts() == ["Unknown."]
+    assert page.get_by_label("Title").get_attribute("aria-invalid") is None
+
+
+def test_the_index_is_walked_by_keyboard_and_news_leave_the_choice(draw):
+    def frame(number):
+        facts = {"obstype": "BIAS", "object": "", "state": "done", "tone": "good"}
+        return {"id": number, "name": f"{number:04d}.fits", **facts}
+
+    rows = [frame(number) for number in (9, 8, 7)]
+    page = draw(
+        "index",
+        sections=[{"key": "observed", "label": "Observed", "count": 1234}], section="observed",
+        rows=rows, selected=8, shown=0, addressed=False, page=1, pages=62, unseen=0,
+        state="ready", message="",
+    )  # fmt: skip
+    assert page.locator(".gl-count").inner_text() == "1,234"
+    page.get_by_role("listbox").press("ArrowDown")
+    assert page.evaluate("model.get('selected')") == 7
+    take(page, rows=[frame(10), *rows])
+    assert page.locator(".gl-row").first.inner_text().startswith("0010")
+    assert page.locator(".gl-chosen").get_attribute("data-file") == "7"
+    page.get_by_role("listbox").press("Home")
+    assert page.evaluate("model.get('selected')") == 10
+    jump = page.get_by_label("Page", exact=True)
+    for wanted in ("40", "900"):
+        jump.fill(wanted)
+        jump.press("Enter")
+    page.get_by_role("listbox").press("PageDown")
+    assert sent(page, "page") == [40, 62, 2]
+
+
+def test_smoothing_and_units_leave_the_numbers_alone(draw):
+    rng = np.random.default_rng(5)
+    x, y = np.linspace(5000, 5300, 90).tolist(), rng.normal(100, 9, 90).tolist()
+    one = {
+        "id": 3, "label": "star", "x": x, "y": y, "uncertainty": [9.0] * 90, "sky": [1.0] * 90,
+        "x_name": "Wavelength (Angstrom)", "x_unit": "Angstrom",
+        "y_name": "Intensity (ADU)", "y_unit": "adu",
+    }  # fmt: skip
+    page = draw("pens curves", spectra=[one], candidates=[], lines=[], arc={}, fit={})
+    smooth = page.get_by_label("Smoothing, pixels")
+    for _ in range(6):
+        smooth.press("ArrowRight")
+    assert page.locator("output", has_text="3 px").count() == 1
+    page.get_by_label("Axis").select_option("nm")
+    with page.expect_download() as came:
+        page.locator("[data-export=csv]").click()
+    rows = list(csv.DictReader(came.value.path().read_text().splitlines()))
+    assert [float(row["flux"]) for row in rows] == y
+    assert [float(row["wavelength_aa"]) for row in rows] == x
+
+
 def tabs_of(steps, targets):
     several = [
         {"step": step, "target": target, "label": f"{step} · target {target}"}
@@ -206,6 +278,21 @@ def test_a_question_stays_until_the_file_goes(draw):
     assert page.get_by_role("alertdialog").is_visible()
     take(page, actions=[{**delete, "file": 8}])
     assert not page.get_by_role("alertdialog").is_visible()
+
+
+def test_an_action_that_is_not_possible_says_why_and_does_nothing(draw):
+    reason = "A bias frame is combined with others into a master."
+    page = draw("actions", actions=[action("reduce", 7, reason=reason)], jobs=[])
+    button = page.get_by_role("button", name="Reduce")
+    assert (button.get_attribute("aria-disabled"), button.get_attribute("title")) == (
+        "true",
+        reason,
+    )
+    button.click(force=True)
+    assert sent(page, "act") == []
+    take(page, actions=[action("reduce", 7)])
+    page.get_by_role("button", name="Reduce").click()
+    assert sent(page, "act") == [{"key": "reduce", "file": 7, "choice": None}]
 
 
 def test_progress_does_not_replace_the_button_to_cancel(draw):

@@ -30,7 +30,7 @@ class JobTable:
                 column("key", "Job", kind="mono"),
                 column("block", "Step"),
                 column("status", "State", tone="tone_of"),
-                column("proposal", "Proposal"),
+                column("proposal", "Proposal", kind="mono"),
                 column("user", "Asked by"),
                 column("created", "Asked at", kind="mono"),
                 column("took", "Took"),

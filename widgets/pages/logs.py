@@ -45,7 +45,7 @@ class LogsPage:
                 column("at", "When", kind="mono"),
                 column("level", "Level", tone="tone_of"),
                 column("source", "Where"),
-                column("proposal", "Proposal"),
+                column("proposal", "Proposal", kind="mono"),
                 column("message", "What happened"),
                 column("actions", ""),
             ],

@@ -60,6 +60,7 @@ function render({ model, el }) {
       if (!model.get("editable")) node.disabled = true;
       const timed = ["text", "email", "area", "number", "search", undefined].includes(field.kind);
       node.addEventListener("input", () => {
+        forgive(field);
         touch(field);
         clearTimeout(typing);
         typing = setTimeout(() => tell(field.key), timed ? 350 : 0);
@@ -130,6 +131,14 @@ function render({ model, el }) {
       else node.removeAttribute("aria-invalid");
     }
     return first;
+  }
+  // What was wrong was said of what stood there before.
+  function forgive(field) {
+    const { [field.key]: fault, ...others } = model.get("faults");
+    if (!fault) return;
+    model.set("faults", others);
+    model.save_changes();
+    faults();
   }
   function local() {
     // What the browser itself can tell, said beside the field.
