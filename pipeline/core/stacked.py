@@ -35,6 +35,8 @@ DIP = 6.0
 """Standard deviations of a dip that divides one wide source into two."""
 DEEP = 0.04
 """Least depth of such a dip as a share of the lower peak: rows differ in the flat."""
+CLEAR = 5.0
+"""Times its threshold at which a wide source may be judged by what is left without it."""
 MOST_REFUSED = 4
 """Peaks that prove to be no source after which the search ends: fits are dear."""
 
@@ -303,7 +305,13 @@ def _stands(
     score = _score_at(data, weight, model, width)
     limit = data.piece.threshold * caution(weight > 0, width, _point_width(known, seeing))
     near = slice(max(round(centre - width / 2), 0), max(round(centre + width / 2), 0) + 1)
-    return bool(np.any(score[near] > limit[near]))
+    if np.any(score[near] > limit[near]):
+        return True
+    # What fills much of the slit is most of the scatter that it was judged by.
+    rest = data.uneven - (trial.model - trial.background)
+    sure = significance((data.profile - model)[None], weight[None], width)[0]
+    sure /= wander(rest[None], weight[None], width)
+    return bool(np.any(sure[near] > CLEAR * limit[near]))
 
 
 def _sound(fit: ProfileFit, typical: float, widest: float) -> bool:

@@ -166,7 +166,7 @@ def test_close_stars_are_told_apart_in_a_hundred_realisations(ratio, flux):
 
 
 def test_one_wide_source_is_not_split():
-    for seed, fwhm in enumerate((6.0, 9.0, 14.0)):
+    for seed, fwhm in enumerate((6.0, 9.0, 14.0, 17.0, 20.0, 23.0, 30.0)):
         truth = scene(seed, [Star(150, 3000.0, fwhm=fwhm)])
         targets = extract_targets(truth.frame).targets
         assert len(targets) == 1
