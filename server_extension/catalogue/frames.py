@@ -63,6 +63,8 @@ class Frame(Audience, Base):
             *("id", "object", "file_name", "proposal_id", "data_type", "owner_id", "public_date"),
             *("is_current", "grade"),
         ),
+        # Calibrations of a camera and binning in the order of time: the nearest are looked for.
+        Index("ix_frames_nearest", "kind", "data_type", "camera", "xbin", "ybin", "mid"),
         Index("ix_frames_night", "night", "kind", "data_type"),
         Index("ix_frames_path", "directory_name", "file_name"),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from pydantic import ValidationError
 from sqlalchemy import func, or_, select
+from sqlalchemy.orm import defer
 
 from goodman_live.hub.accounts.models import Proposal
 from goodman_live.pipeline.core.choose import (
@@ -44,6 +45,9 @@ log = structlog.get_logger(__name__)
 NEAREST = 200
 """Candidates that are looked at, the nearest in time."""
 
+
+_LONG = (Frame.settings, Frame.versions, Frame.timing, Frame.messages)
+"""Columns of frames that hold much."""
 
 _LOOK = "goodman.look"
 """Where a session keeps what `one_look` has read."""
@@ -158,7 +162,7 @@ def draft_wavelength(
     """
     raw = original_of(session, extracted)
     settings = settings_for(session, extracted.proposal_id, overrides)
-    arcs, choices = _choose_arcs(session, raw)
+    arcs, choices = _once(session, ("arcs", raw.id), lambda: _choose_arcs(session, raw))
     inputs: dict[str, Sequence[Frame]] = {"extracted": [extracted], "arcs": arcs}
     return draft_of(
         session, blocks.WAVELENGTH, extracted, raw, inputs, settings, choices, overrides
@@ -372,12 +376,10 @@ def _nearest(session: Session, raw: Frame, *where: Any) -> list[Frame]:
         Frame.mid.is_not(None),
         *where,
     )
-    before = session.scalars(
-        select(Frame).where(*same, Frame.mid <= raw.mid).order_by(Frame.mid.desc()).limit(NEAREST)
-    ).all()
-    after = session.scalars(
-        select(Frame).where(*same, Frame.mid > raw.mid).order_by(Frame.mid).limit(NEAREST)
-    ).all()
+    # Choosing needs none of the long columns of so many rows.
+    query = select(Frame).where(*same).options(*(defer(column) for column in _LONG)).limit(NEAREST)
+    before = session.scalars(query.where(Frame.mid <= raw.mid).order_by(Frame.mid.desc())).all()
+    after = session.scalars(query.where(Frame.mid > raw.mid).order_by(Frame.mid)).all()
     return [*before, *after]
 
 

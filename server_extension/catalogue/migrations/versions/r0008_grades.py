@@ -1,4 +1,4 @@
-"""Grades are counted with the rest, and frames become public with a day.
+"""Grades are counted with the rest, frames become public with a day, the nearest are found.
 
 Public dates to the microsecond made a tally of every frame: they are those of midnights now.
 """
@@ -24,12 +24,16 @@ def upgrade() -> None:
     for table in AUDIENCES:
         op.execute(_to_midnight(table, op.get_bind().dialect.name))
     op.drop_index("ix_frames_grade", "frames")
+    op.create_index(
+        "ix_frames_nearest", "frames", ["kind", "data_type", "camera", "xbin", "ybin", "mid"]
+    )
     Tallies({**FIRST_TEXTS, "grade": 16}).create()
 
 
 def downgrade() -> None:
     """Go back; public dates stay as they are."""
     tally_tables.drop()
+    op.drop_index("ix_frames_nearest", "frames")
     op.create_index(
         "ix_frames_grade",
         "frames",
