@@ -130,12 +130,20 @@ class AsyncClient(PeopleMethods):
         return await self._family(root, await self._descendants(root))
 
     async def file_and_related(self, file_id: int) -> tuple[File, list[File]]:
-        """Return one file and its `related`; for a raw frame both are asked for at once."""
-        file, answer = await asyncio.gather(self.file(file_id), self._descendants(file_id))
+        """Return one file and its `related`, asked for at once."""
+        file, family = await asyncio.gather(self.file(file_id), self.family(file_id))
+        return file, family
+
+    async def family(self, file_id: int) -> list[File]:
+        """Return `related` of a file of which only the id is known; a raw frame asks once."""
+        answer = await self._descendants(file_id)
+        file = next((row for row in answer["results"] if row["id"] == file_id), None)
+        if file is None:
+            file = await self.file(file_id)
         root = int(file.get("original_file_id") or file["id"])
         if root != file_id:
             answer = await self._descendants(root)
-        return file, await self._family(root, answer)
+        return await self._family(root, answer)
 
     async def _descendants(self, root: int) -> Page:
         return await self.files(original_file_id=root, page_size=100)

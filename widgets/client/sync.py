@@ -101,7 +101,7 @@ class Client:
 
     def related(self, file_id: int) -> list[File]:
         """Return everything made from the same raw frame."""
-        return self._run(self._client.file_and_related(file_id))[1]
+        return self._run(self._client.family(file_id))
 
     def header(self, file_id: int) -> list[HeaderCard]:
         """Return the header cards of a file."""

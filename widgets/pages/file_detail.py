@@ -125,7 +125,7 @@ class FileDetail:
         if not asked:
             return
         try:
-            _, family = await self._client.file_and_related(asked)
+            family = await self._client.family(asked)
         except NotFoundError:
             if asked == self._root and not self._is_opening:
                 self.empty("This file no longer exists, or you may no longer see it.")
@@ -138,14 +138,15 @@ class FileDetail:
 
     async def _open(self, file_id: int) -> None:
         try:
-            file, family = await self._client.file_and_related(file_id)
+            family = await self._client.family(file_id)
         except NotFoundError:
             self.empty(f"There is no file {file_id}, or you may not see it.")
             return
-        self._root = int(file.get("original_file_id") or file["id"])
         self._family = family
-        self._by_hand = file["id"] != self._root
-        self._shown = file if self._by_hand else None
+        self._root = int(family[0].get("original_file_id") or family[0]["id"])
+        self._by_hand = file_id != self._root
+        asked = (one for one in family if one["id"] == file_id)
+        self._shown = next(asked, None) if self._by_hand else None
         self.widget.children = (
             self.head,
             self.cards,
