@@ -29,7 +29,7 @@ from goodman_live.pipeline.core.outliers import (
 )
 from goodman_live.pipeline.products.fits import write_frame
 from goodman_live.pipeline.products.names import master_bias_name
-from goodman_live.pipeline.products.record import put
+from goodman_live.pipeline.products.record import name_card, put
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -181,7 +181,7 @@ def build_master_flat(
     header = members.kept[0].header.copy()
     _record_overscan(header, info)
     put(header, "GSP_TRIM", section(window, info.window), "trim section")
-    put(header, "GSP_BIAS", master.path.name[-66:] if master else "none", "master bias")
+    put(header, "GSP_BIAS", name_card(master.path.name) if master else "none", "master bias")
     if master:
         put(header, "GSP_BSHA", master.sha256)
     _record_inputs(header, members, settings)

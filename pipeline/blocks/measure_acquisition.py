@@ -179,7 +179,7 @@ def _note(header: Any, numbers: Mapping[str, QualityValue], slit: Path | None) -
         if name in numbers:
             record.put(header, key, numbers[name], comment)
     if slit is not None:
-        record.put(header, "GSP_QSRC", slit.name[-66:], "image that shows the slit")
+        record.put(header, "GSP_QSRC", record.name_card(slit.name), "image that shows the slit")
 
 
 def _messages(found: Acquisition) -> list[str]:

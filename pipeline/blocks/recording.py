@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from goodman_live.pipeline.core.slit import SlitEdges
-from goodman_live.pipeline.products.record import put
+from goodman_live.pipeline.products.record import name_card, put
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ def put_inputs(header: Header, inputs: Sequence[tuple[str, str]]) -> None:
     digest = hashlib.sha256()
     for number, (name, sha256) in enumerate(inputs, 1):
         key = f"GSP_IC{number:02d}" if number < 100 else f"GSP_I{number:03d}"
-        put(header, key, name[-66:], "combined file")
+        put(header, key, name_card(name), "combined file")
         digest.update(sha256.encode())
     put(header, "GSP_NIC", len(inputs), "number of combined files")
     put(header, "GSP_ISHA", digest.hexdigest())

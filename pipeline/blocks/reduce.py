@@ -26,7 +26,7 @@ from goodman_live.pipeline.core.zerolevel import zero_strip
 from goodman_live.pipeline.products.atomic import sha256_of
 from goodman_live.pipeline.products.fits import read_raw, write_frame, write_mask
 from goodman_live.pipeline.products.names import cosmic_mask_name, reduced_name
-from goodman_live.pipeline.products.record import put
+from goodman_live.pipeline.products.record import name_card, put
 from goodman_live.pipeline.recipes import NOT_REDUCED, Step, steps_for
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _load_bias(work: _Work, bias: Path | None, window: Window) -> Master | None:
     if bias is None:
         return None
     master = load_master(bias, work.info, window, Kind.BIAS)
-    work.record("GSP_BIAS", bias.name[-66:], "master bias")
+    work.record("GSP_BIAS", name_card(bias.name), "master bias")
     work.record("GSP_BSHA", master.sha256)
     work.letters.add(Step.BIAS)
     return master
@@ -268,7 +268,7 @@ def _load_flat(work: _Work, flat: Path | None, window: Window) -> Master | None:
         pair = normalised_product(master.frame, work.info, work.settings)
         master = replace(master, frame=pair.normalised)
     header = master.frame.header
-    work.record("GSP_FLAT", flat.name[-66:], "master flat")
+    work.record("GSP_FLAT", name_card(flat.name), "master flat")
     work.record("GSP_FSHA", master.sha256)
     work.record("GSP_NORM", header.get("GSP_NORM"), "normalisation of the flat")
     level = header.get("GSP_FLEV")

@@ -62,10 +62,10 @@ def begin(header: Header, path: Path, info: FrameInfo) -> Header:
     put(record, "BUNIT", "adu", "unit of the pixels")
     put(record, "GSP_VERS", f"goodman-live {__version__}", "software that made this file")
     if first:
-        put(record, "GSP_ONAM", _tail(path.name), "file name of the raw frame")
-        put(record, "GSP_PNAM", _tail(path.name), "file name of the parent")
-        put(record, "GSP_FNAM", _tail(path.name), "file name")
-        put(record, "GSP_PATH", _tail(str(path.parent)), "folder")
+        put(record, "GSP_ONAM", name_card(path.name), "file name of the raw frame")
+        put(record, "GSP_PNAM", name_card(path.name), "file name of the parent")
+        put(record, "GSP_FNAM", name_card(path.name), "file name")
+        put(record, "GSP_PATH", name_card(str(path.parent)), "folder")
         put(record, "GSP_TECH", str(info.technique), "technique")
         put(record, "GSP_DATE", datetime.now(UTC).date().isoformat(), "date of processing")
         for key, comment in _STEPS:
@@ -80,9 +80,13 @@ def _ascii(text: str) -> str:
     return "".join(sign if " " <= sign <= "~" else "?" for sign in text)
 
 
-def _tail(text: str) -> str:
-    """Return text that fits into one card, its end kept."""
-    return _ascii(text)[-66:].replace("'", "_")
+def name_card(text: str) -> str:
+    """Return a file's name or folder as the value of a card; a long one is continued on others.
+
+    Names of masters with a window and a version have more than the 68 characters of one card, and
+    a name that is cut names no file (``CONTINUE``: FITS standard 4.0, section 4.2.1.2).
+    """
+    return _ascii(text).replace("'", "_")
 
 
 def strip(header: Header) -> Header:
@@ -111,9 +115,9 @@ def name(header: Header, path: Path, data_type: int, parent: str | None) -> None
     """
     if parent is None:
         parent = str(header.get("GSP_FNAM", path.name))
-    put(header, "GSP_PNAM", _tail(parent), "file name of the parent")
-    put(header, "GSP_FNAM", _tail(path.name), "file name")
-    put(header, "GSP_PATH", _tail(str(path.parent)), "folder")
+    put(header, "GSP_PNAM", name_card(parent), "file name of the parent")
+    put(header, "GSP_FNAM", name_card(path.name), "file name")
+    put(header, "GSP_PATH", name_card(str(path.parent)), "folder")
     put(header, "GSP_TYPE", data_type, "1 master 2 reduced 3 extracted 4 wavelength 5 flux")
     if "RLEVEL" in header:
         header["RLEVEL"] = 60 + data_type

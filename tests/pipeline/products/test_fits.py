@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.io.fits import Header
 
 from goodman_live.pipeline.core.errors import BadFrameError, BadHeaderError, DiskFullError
 from goodman_live.pipeline.core.frame import Flag, Frame, Window
@@ -292,13 +293,21 @@ def test_hostile_cards_are_read_and_written_legally(raw_file, tmp_path):
     assert read_info(out).kind is Kind.SPECTRUM
 
 
-def test_long_file_names_and_paths_fit_their_cards(raw_file, tmp_path):
+@pytest.mark.parametrize("length", [60, 61, 62, 63, 64, 65, 66, 70, 150])
+def test_long_file_names_and_folders_are_written_whole(raw_file, tmp_path, length):
     folder = tmp_path / ("deep" * 30)
     folder.mkdir()
     frame, _ = read_raw(raw_file(name="n'" * 60 + ".fits"))
-    write_frame(folder / ("p" * 150 + ".fits"), frame, data_type=2)
-    header = read_header(folder / ("p" * 150 + ".fits"))
-    assert header["GSP_FNAM"].endswith("ppp.fits")
+    path = folder / ("p" * length + ".fits")
+    write_frame(path, frame, data_type=2)
+    with fits.open(path) as hdus:
+        hdus.verify("exception")
+        assert hdus[0].header["GSP_FNAM"] == path.name
+    for header in (read_header(path), Header.fromstring(read_header_text(path))):
+        assert header["GSP_FNAM"] == path.name
+        assert header["GSP_PATH"] == str(folder)
+        assert header["GSP_PNAM"] == header["GSP_ONAM"] == "n_" * 60 + ".fits"
+        assert header["GSP_TYPE"] == 2
 
 
 def sample_frame(raw_file):
