@@ -10,6 +10,7 @@ import pytest
 
 from goodman_live.hub.demo.processes import marked
 from goodman_live.server_extension.identity import HUB_CACHE_S
+from tests.processes import command_of
 
 pytestmark = pytest.mark.browser
 
@@ -250,7 +251,7 @@ def test_a_page_whose_kernel_is_gone_says_so_and_opens_again_by_itself(live, pag
     page.locator(f".gl-comments[data-root='{number}']").wait_for(timeout=PATIENCE_MS)
     page.evaluate("window.before = true")
     for process in marked(live.root):
-        if "ipykernel_launcher" in " ".join(process.cmdline()):
+        if "ipykernel_launcher" in " ".join(command_of(process)):
             process.kill()
     page.get_by_text("The page has lost its own server").wait_for(timeout=PATIENCE_MS)
     page.wait_for_function("window.before === undefined", timeout=PATIENCE_MS)

@@ -27,6 +27,7 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from goodman_live.hub.accounts.database import make_engine, session_factory
 from goodman_live.hub.accounts.users import create_user
 from goodman_live.server_extension.catalogue.migrate import migrate
+from tests.processes import command_of
 
 GOOD = "a-long-w0rd-for-tests!"
 
@@ -109,7 +110,7 @@ class Installation:
         [first] = [
             process
             for process in psutil.Process(self.hub.pid).children(recursive=True)
-            if process.cmdline()[1:3] == ["-m", "goodman_live.server_extension.service"]
+            if command_of(process)[1:3] == ["-m", "goodman_live.server_extension.service"]
         ]
         return [first, *first.children(recursive=True)]
 
@@ -397,7 +398,7 @@ def test_what_a_kernel_publishes_is_heard_by_its_owner_alone(installation):
     def kernel():
         server = made.process_of(made.names[1])
         for child in server.children(recursive=True):
-            words = child.cmdline()
+            words = command_of(child)
             if "ipykernel_launcher" in words and Path(words[words.index("-f") + 1]).is_file():
                 return child, words[words.index("-f") + 1]
         return None

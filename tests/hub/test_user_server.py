@@ -13,6 +13,7 @@ from traitlets.config import Config
 from goodman_live.hub import places, userserver
 from goodman_live.hub.demo.processes import marked
 from goodman_live.hub.spawners import FORGOTTEN
+from tests.processes import command_of, environ_of
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +24,8 @@ def server(live, sign_in):
     for _ in range(200):
         for process in marked(live.root):
             if (
-                "jupyterhub.singleuser" in process.cmdline()
-                and process.environ()["JUPYTERHUB_USER"] == "observer"  # not a neighbour's
+                "jupyterhub.singleuser" in command_of(process)
+                and environ_of(process).get("JUPYTERHUB_USER") == "observer"  # not a neighbour's
                 and client.get("/user/observer/api", follow_redirects=True).is_success
             ):
                 return client, process

@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from goodman_live.hub.warm import PATIENCE_S, WarmKernelManager
+from tests.processes import command_of
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ async def manager(tmp_path):
     assert not [
         child
         for child in psutil.Process().children()
-        if "ipykernel_launcher" in " ".join(child.cmdline())
+        if "ipykernel_launcher" in " ".join(command_of(child))
     ]
 
 

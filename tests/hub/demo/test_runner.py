@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from goodman_live.hub.demo import processes, runner
+from tests.processes import command_of
 
 
 def wait_until(condition, seconds=60):
@@ -72,7 +73,7 @@ def test_it_ends_without_a_trace_and_starts_again_after_every_kind_of_end(demo):
     root, start = demo
     process, text = start()
     ready(process, text)
-    names = " ".join(part for p in processes.marked(root) for part in p.cmdline())
+    names = " ".join(part for p in processes.marked(root) for part in command_of(p))
     for expected in (
         "jupyterhub",
         "configurable-http-proxy",
