@@ -65,7 +65,9 @@ class Frame(Audience, Base):
         ),
         # Calibrations of a camera and binning in the order of time: the nearest are looked for.
         Index("ix_frames_nearest", "kind", "data_type", "camera", "xbin", "ybin", "mid"),
-        Index("ix_frames_night", "night", "kind", "data_type"),
+        # As many columns as questions about a night name: SQLite, which keeps no statistics unless
+        # told to, takes the index of which it can use the most.
+        Index("ix_frames_night", "night", "data_type", "camera", "xbin", "ybin", "kind"),
         Index("ix_frames_path", "directory_name", "file_name"),
     )
 

@@ -33,9 +33,10 @@ SCIENCE = frozenset({"spectrum", "image", "acquisition"})
 def newest_night(session: Session) -> str:
     """Return the night that counts as tonight: the newest there is.
 
+    Of all frames: products have the night of theirs, and the end of an index tells it at once.
     Not the clock's: a replayed or an archived night is worked on in the same order.
     """
-    return session.scalar(select(func.max(Frame.night)).where(Frame.data_type == 0)) or ""
+    return session.scalar(select(func.max(Frame.night))) or ""
 
 
 def priority_of(frame: Frame, tonight: str, *, redo: bool = False, summary: bool = False) -> int:

@@ -27,6 +27,10 @@ def upgrade() -> None:
     op.create_index(
         "ix_frames_nearest", "frames", ["kind", "data_type", "camera", "xbin", "ybin", "mid"]
     )
+    op.drop_index("ix_frames_night", "frames")
+    op.create_index(
+        "ix_frames_night", "frames", ["night", "data_type", "camera", "xbin", "ybin", "kind"]
+    )
     Tallies({**FIRST_TEXTS, "grade": 16}).create()
 
 
@@ -34,6 +38,8 @@ def downgrade() -> None:
     """Go back; public dates stay as they are."""
     tally_tables.drop()
     op.drop_index("ix_frames_nearest", "frames")
+    op.drop_index("ix_frames_night", "frames")
+    op.create_index("ix_frames_night", "frames", ["night", "kind", "data_type"])
     op.create_index(
         "ix_frames_grade",
         "frames",
