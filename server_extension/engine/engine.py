@@ -48,6 +48,10 @@ PLAN_BATCH = 5
 GIVE_WAY_S = 0.02
 """Seconds between two full batches: on SQLite other writers (the Hub's sign-in is another process)
 find the lock free only if it is free for a while."""
+LONG_S = 0.25
+"""A batch that took longer gives way for `LONG_WAY_S`."""
+LONG_WAY_S = 0.12
+"""Who has waited for SQLite's lock for a while looks every 0.1 s: this long it is found free."""
 
 
 class NoAnswerError(GoodmanError):
@@ -318,6 +322,7 @@ class Engine:
                     async with asyncio.timeout(max(soonest - now, 0.01)):
                         await self._changed.wait()
                 continue
+            began = time.monotonic()
             try:
                 await self._desk.write(plan_frames, due, self.settings.product_root)
             except Exception:
@@ -327,7 +332,10 @@ class Engine:
                 await asyncio.sleep(1.0)
             self._runner.kick()
             # What was queued is claimed before the next batch takes the thread.
-            await asyncio.sleep(GIVE_WAY_S if len(due) == PLAN_BATCH else 0)
+            if time.monotonic() - began > LONG_S:
+                await asyncio.sleep(LONG_WAY_S)
+            else:
+                await asyncio.sleep(GIVE_WAY_S if len(due) == PLAN_BATCH else 0)
 
     @property
     def resting(self) -> bool:
