@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from goodman_live.pipeline.core.info import FrameInfo
 
-PATTERNS = ("*.fits", "*.fits.fz", "*.fit", "*.fts", "*.FITS", "*.fits.gz")
-"""Files of a folder that are taken for raw frames; the last is refused with a reason."""
+ENDINGS = (".fits", ".fit", ".fts", ".fits.fz", ".fits.gz")
+"""Names that are taken for raw frames, whatever the case; the last is refused with a reason."""
 
 
 def find_frames(raw_dir: Path) -> list[Path]:
@@ -26,8 +26,8 @@ def find_frames(raw_dir: Path) -> list[Path]:
     """
     if not raw_dir.is_dir():
         raise BadFrameError(f"{raw_dir} is no folder.", remedy="Give the folder of raw frames.")
-    named = {path for pattern in PATTERNS for path in raw_dir.glob(pattern)}
-    found = {path for path in named if path.is_file() or not path.exists()}
+    named = (path for path in raw_dir.iterdir() if path.name.lower().endswith(ENDINGS))
+    found = (path for path in named if path.is_file() or not path.exists())
     visible = sorted(path for path in found if not path.name.startswith("."))
     if not visible:
         raise BadFrameError(

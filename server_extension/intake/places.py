@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goodman_live.pipeline.core.errors import BadFrameError
+from goodman_live.pipeline.night_files import ENDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-ENDINGS = (".fits", ".fit", ".fts", ".fits.fz", ".fits.gz")
-"""Names that are looked at, whatever the case; the last is refused with a reason."""
 
 LONGEST = 1000
 """Characters of a path that the catalogue can hold."""

@@ -165,6 +165,26 @@ def test_an_older_catalogue_is_counted_when_it_is_brought_up(database_url):
     catalogue.close()
 
 
+def test_older_public_dates_are_put_on_the_next_midnight(database_url):
+    migrate(database_url)
+    catalogue = Catalogue(database_url)
+    with catalogue.write() as session:
+        for hours in (0, 13, None):
+            frame = random_frame(np.random.default_rng(1), hours or 0)
+            frame.public_date = None if hours is None else MIDNIGHT + timedelta(hours=hours)
+            session.add(frame)
+    catalogue.close()
+    migrate_down(database_url, "0007")
+    migrate(database_url)
+    catalogue = Catalogue(database_url)
+    with catalogue.read() as session:
+        found = session.scalars(select(Frame.public_date).order_by(Frame.id)).all()
+        assert found == [MIDNIGHT, MIDNIGHT + timedelta(days=1), None]
+        kept = select(FrameTally.public_date).where(FrameTally.day.is_(None)).distinct()
+        assert set(session.scalars(kept)) == set(found)
+    catalogue.close()
+
+
 def migrate_down(url, revision):
     from alembic import command  # noqa: PLC0415 (nobody but this test goes back)
 
