@@ -4,7 +4,7 @@
 
 Starts a Hub of its own, signs people in through its proxy, gives each an open stream of events
 and a client that asks for lists, and some the page Data in Chromium, where one frame after the
-other is chosen; replays simulated frames, each made another by a few pixels. Prints the memory of
+other is chosen; replays a simulated night, again and again as the next night. Prints the memory of
 each part, and what grew between the second quarter and the last: memory, open files, connections
 and threads of the service, and the lag from a file's rename to its event. The exit code is 1 if
 anything grew by more than a tenth.
@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import itertools
 import json
+import re
 import shutil
 import statistics
 import sys
@@ -23,6 +24,7 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 
 import httpx
@@ -160,12 +162,23 @@ def ask(site: Site, clients: list[httpx.Client]) -> None:
             site.errors.append(repr(error))
 
 
+def nights_later(data: bytes, nights: int) -> bytes:
+    """Return a raw frame as if it had been taken some nights later: with other dates."""
+
+    def later(found: re.Match[bytes]) -> bytes:
+        when = date.fromisoformat(found[0].decode()) + timedelta(days=nights)
+        return when.isoformat().encode()
+
+    end = data.index(b"END".ljust(80))
+    return re.sub(rb"20\d\d-\d\d-\d\d", later, data[:end]) + data[end:]
+
+
 def observe(site: Site, frames: list[Path], every_s: float) -> None:
-    """Let frames arrive, none twice the same."""
+    """Let frames arrive, night after night, none twice the same."""
     for number, frame in enumerate(itertools.cycle(frames)):
         if site.over.wait(every_s):
             return
-        data = bytearray(frame.read_bytes())
+        data = bytearray(nights_later(frame.read_bytes(), number // len(frames)))
         data[-2880:-2876] = number.to_bytes(4, "big")
         name = f"{number:05d}_{frame.name.partition('_')[2] or frame.name}"
         part = site.root / "raw" / f".{name}.part"

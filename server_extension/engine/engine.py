@@ -24,6 +24,7 @@ from goodman_live.server_extension.engine.events import EventStream
 from goodman_live.server_extension.engine.marks import Marks
 from goodman_live.server_extension.engine.profile import load_profile
 from goodman_live.server_extension.engine.runner import Runner
+from goodman_live.server_extension.engine.series import Series
 from goodman_live.server_extension.intake.intake import Intake
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class EngineSettings:
     least_free_bytes: int = 0
     """Below this much free space nothing new is taken; 0 only watches."""
     coalesce_s: float = 3.0
-    """Quiet time after which a master is rebuilt with the frames that came since."""
+    """Least quiet time after which a master is rebuilt with the frames that came since; a series
+    of frames that come slowly is waited for (`series.Series`)."""
 
 
 class Engine:
@@ -120,7 +122,7 @@ class Engine:
         self.intake = Intake(self._desk, catalogue, settings, self._frame_taken, self.disk)
         self._runner = Runner(self._desk, self.cluster, settings.work_dir, self._job_done)
         self._dirty = Marks()
-        self._groups: dict[str, int] = {}
+        self._series = Series(settings.coalesce_s)
         self._changed = asyncio.Event()
         self._planner: asyncio.Task[None] | None = None
 
@@ -285,15 +287,16 @@ class Engine:
 
     async def _frame_taken(self, frame: Frame, *, backlog: bool) -> None:
         """Plan a frame that intake has just put into the catalogue."""
-        delay = self.settings.coalesce_s if backlog else 0.0
-        if frame.kind in triggers.CALIBRATIONS:
-            if not backlog and not await self._desk.write(_master_is_due, frame.id):
-                delay = self.settings.coalesce_s
-            # One look serves the whole group, when no more of it have come for a while.
-            group = group_of(frame)
-            self._dirty.drop(self._groups.get(group, 0))
-            self._groups[group] = frame.id
-        self._mark(frame.id, delay)
+        if frame.kind not in triggers.CALIBRATIONS:
+            self._mark(frame.id, self.settings.coalesce_s if backlog else 0.0)
+            return
+        at_once = not backlog and await self._desk.write(_master_is_due, frame.id)
+        # One look serves the whole group, when no more of it have come for a while.
+        now = time.monotonic()
+        before, due = self._series.add(group_of(frame), frame.id, now, at_once=at_once)
+        if before is not None:
+            self._dirty.drop(before)
+        self._mark(frame.id, due - now)
 
     async def _job_done(self, job: Job, made: list[Frame]) -> None:
         if job.owner_id is not None:

@@ -33,7 +33,7 @@ TOLD = "goodman_told"
 """Mark on a session that has an event to tell."""
 BATCH = 500
 """Most events read at once."""
-SHARE_S = 0.004
+SHARE_S = 0.008
 """A subscriber looks again after so many seconds for each that there is: what fifty learn of a
 burst costs no more of the service than what five do, and the first event is told at once."""
 
