@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from goodman_live.server_extension.catalogue.viewer import Viewer
 
 MOST_WAITING = 500
+POINTING = ("focus", "acquisition")
+"""Roles of what helps to point and to focus."""
 
 
 class NightQuery(Strict):
@@ -45,6 +47,16 @@ class Missing(Answer):
     count: int = Field(description="Frames that wait for it.")
 
 
+class Makeshift(Answer):
+    """Frames of one set-up that were reduced with calibrations that are not yet the best."""
+
+    camera: str
+    wavmode: str
+    slit: str
+    binning: str
+    count: int = Field(description="Raw frames with such products; they are made again.")
+
+
 class Night(Answer):
     """One night as far as the reader may see it."""
 
@@ -57,6 +69,12 @@ class Night(Answer):
     )
     missing: list[Missing] = Field(description="What they wait for, each once, the most first.")
     masters: list[FileModel] = Field(description="Current masters of the night.")
+    pointing: list[FileModel] = Field(
+        description="Current runs through focus and acquisition images, newest first."
+    )
+    makeshift: list[Makeshift] = Field(
+        description="What was reduced with calibrations that are few, old or missing."
+    )
 
 
 class NightHandler(ApiHandler):
@@ -115,6 +133,19 @@ def night_of(session: Session, viewer: Viewer, night: str) -> Night:
     masters = session.scalars(
         select(Frame).where(*tonight, Frame.data_type == 1, Frame.is_current).order_by(Frame.id)
     )
+    pointing = session.scalars(
+        select(Frame)
+        .where(*tonight, Frame.data_type == 2, Frame.role.in_(POINTING), Frame.is_current)
+        .order_by(Frame.id.desc())
+        .limit(MOST_WAITING)
+    )
+    setup = (Frame.camera, Frame.wavmode, Frame.slit, Frame.xbin, Frame.ybin)
+    makeshift = session.execute(
+        select(*setup, func.count(func.coalesce(Frame.original_id, Frame.id).distinct()))
+        .where(*tonight, Frame.data_type >= 2, Frame.is_current, Frame.provisional)
+        .group_by(*setup)
+        .order_by(*setup)
+    )
     return Night(
         night=chosen,
         nights=nights,
@@ -123,4 +154,9 @@ def night_of(session: Session, viewer: Viewer, night: str) -> Night:
         waiting=[FileModel.of(frame) for frame in waiting],
         missing=[Missing(text=text, count=count) for text, count in missing],
         masters=[FileModel.of(frame) for frame in masters],
+        pointing=[FileModel.of(frame) for frame in pointing],
+        makeshift=[
+            Makeshift(camera=camera, wavmode=mode, slit=slit, binning=f"{x}x{y}", count=count)
+            for camera, mode, slit, x, y, count in makeshift
+        ],
     )

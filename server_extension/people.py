@@ -18,12 +18,23 @@ from goodman_live.server_extension.catalogue.viewer import LOCAL_OWNER
 from goodman_live.server_extension.identity import NotAdmittedError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Select
+    from collections.abc import Iterable
+
+    from sqlalchemy import ColumnElement, Select
     from sqlalchemy.orm import Session
+    from sqlalchemy.sql.expression import SQLColumnExpression
 
     from goodman_live.server_extension.catalogue.viewer import Viewer
 
 log = logging.getLogger(__name__)
+
+NAMES = (User.username, User.first_name + " " + User.last_name)
+"""What somebody may be found by."""
+
+
+def text_in(columns: Iterable[SQLColumnExpression[str]], text: str) -> ColumnElement[bool]:
+    """Return the clause of rows that have `text` in one of `columns`, whatever the case."""
+    return or_(*(column.icontains(text, autoescape=True) for column in columns))
 
 
 def acting_user(session: Session, viewer: Viewer) -> User | None:

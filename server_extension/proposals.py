@@ -25,7 +25,13 @@ from goodman_live.server_extension.catalogue.errors import ConflictError, Forbid
 from goodman_live.server_extension.handler import ApiHandler
 from goodman_live.server_extension.inputs import RequestError, Strict
 from goodman_live.server_extension.operation import Access, operation
-from goodman_live.server_extension.people import acting_user, get_proposal, proposals_seen_by
+from goodman_live.server_extension.people import (
+    NAMES,
+    acting_user,
+    get_proposal,
+    proposals_seen_by,
+    text_in,
+)
 from goodman_live.server_extension.schemas import Page, ProposalModel
 from goodman_live.server_extension.settings_preview import raws_of
 
@@ -38,7 +44,7 @@ if TYPE_CHECKING:
 class ProposalQuery(Strict):
     """One page of proposals."""
 
-    search: str = Field("", max_length=200, description="Text in SOAR id or title.")
+    search: str = Field("", max_length=200, description="Text in SOAR id, title or PI.")
     semester: str = Field("", max_length=16)
     page: int = Field(1, ge=1, le=10**9)
     page_size: int = Field(50, ge=1, le=500)
@@ -173,8 +179,9 @@ def page_of_proposals(session: Session, viewer: Viewer, query: ProposalQuery) ->
     """Return one page of the proposals that `viewer` may read."""
     wanted = proposals_seen_by(viewer)
     if query.search:
+        pi = Proposal.pi.has(text_in(NAMES, query.search))
         columns = (Proposal.soar_id, Proposal.title)
-        wanted = wanted.where(or_(*(c.icontains(query.search, autoescape=True) for c in columns)))
+        wanted = wanted.where(or_(text_in(columns, query.search), pi))
     if query.semester:
         wanted = wanted.where(Proposal.semester == query.semester)
     count = session.scalar(select(func.count()).select_from(wanted.subquery())) or 0

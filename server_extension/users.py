@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 
 from goodman_live.hub.accounts.lists import check_partner
 from goodman_live.hub.accounts.models import User, utc_now
@@ -27,7 +27,7 @@ from goodman_live.server_extension.catalogue.viewer import LOCAL_OWNER
 from goodman_live.server_extension.handler import ApiHandler
 from goodman_live.server_extension.inputs import Strict
 from goodman_live.server_extension.operation import Access, operation
-from goodman_live.server_extension.people import acting_user, invite
+from goodman_live.server_extension.people import NAMES, acting_user, invite, text_in
 from goodman_live.server_extension.schemas import Answer, Page, UserModel
 
 if TYPE_CHECKING:
@@ -252,8 +252,7 @@ def page_of_users(session: Session, query: UserQuery) -> UserPage:
     """Return one page of accounts."""
     wanted = select(User)
     if query.search:
-        columns = (User.username, User.email, User.first_name, User.last_name)
-        wanted = wanted.where(or_(*(c.icontains(query.search, autoescape=True) for c in columns)))
+        wanted = wanted.where(text_in((User.email, *NAMES), query.search))
     for name in ("is_staff", "is_active"):
         if (value := getattr(query, name)) is not None:
             wanted = wanted.where(getattr(User, name) == value)

@@ -29,7 +29,7 @@ SIZE = (1200, 480)
 """Pixels of the picture."""
 
 
-async def newest(client: AsyncClient, wanted: int) -> dict[str, Any]:
+async def newest(client: AsyncClient, wanted: int, proposal: str = "") -> dict[str, Any]:
     """Return rows of the newest frames, and the file that the page will open.
 
     Parameters
@@ -38,8 +38,12 @@ async def newest(client: AsyncClient, wanted: int) -> dict[str, Any]:
         To the service.
     wanted : int
         File that the address asks for, 0 for none: then the newest frame's last step.
+    proposal : str
+        Proposal that the address asks for, empty for all.
     """
-    listing = asyncio.create_task(client.files(data_type=DataType.RAW.value, page_size=ROWS))
+    only = {"proposal_id": proposal} if proposal else {}
+    asked = client.files(data_type=DataType.RAW.value, page_size=ROWS, **only)
+    listing = asyncio.create_task(asked)
     file: File | None = None
     if wanted:
         try:
@@ -79,7 +83,8 @@ class PreviewHandler(JupyterHandler):
                 self.set_header("Content-Type", "image/png")
                 self.finish(png)
             else:
-                self.finish(await newest(self.client, self._number("file")))
+                proposal = self.get_query_argument("proposal", "")[:80]
+                self.finish(await newest(self.client, self._number("file"), proposal))
         except ClientError as error:
             raise tornado.web.HTTPError(error.status or 503, error.message) from error
 

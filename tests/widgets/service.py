@@ -135,7 +135,7 @@ class Status(Handler):
 class Files(Handler):
     def get(self) -> None:
         rows = sorted(self.state.files.values(), key=lambda row: -row["id"])
-        for name in ("data_type", "object", "original_file_id"):
+        for name in ("data_type", "object", "original_file_id", "proposal_id"):
             wanted = self.get_query_argument(name, "")
             rows = [row for row in rows if not wanted or str(row[name]) == wanted]
         page = int(self.get_query_argument("page", "1"))

@@ -16,3 +16,10 @@ async def test_the_file_that_the_address_names_or_none(client, service):
     assert (await newest(client, 77))["shown"] == {}
     service.state.files.clear()
     assert await newest(client, 0) == {"rows": [], "shown": {}}
+
+
+async def test_of_one_proposal_where_the_address_says_so(client, service):
+    service.state.files[4] = make_file(4, proposal_id="SOAR2026B-002")
+    found = await newest(client, 0, "SOAR2026B-002")
+    assert [row["id"] for row in found["rows"]] == [4]
+    assert await newest(client, 0, "SOAR2026B-003") == {"rows": [], "shown": {}}

@@ -25,6 +25,8 @@ class FileIndex(Component):
     unseen = t.Int(0).tag(sync=True)
     state = t.Unicode("loading").tag(sync=True)
     message = t.Unicode("Loading…").tag(sync=True)
+    scope = t.Unicode("").tag(sync=True)
+    """What the list is of, where it is not of all; a link beside it leads to all."""
 
 
 class Head(Component):

@@ -37,6 +37,7 @@ class DataPage:
         self._client = client
         self._wanted = file_id
         self.files.widget.observe(self._first, "rows")
+        self.files.widget.observe(self._none, "state")
         self.shell.place(w.HBox([self.files.widget, self.detail.widget]).add_class("gl-columns"))
         self.widget = self.shell.widget
 
@@ -75,6 +76,12 @@ class DataPage:
     def _shown(self, root: int, shown: int) -> None:
         self.files.select(root)
         self.files.widget.shown = shown
+
+    def _none(self, _: object) -> None:
+        """Where nothing is listed there is nothing to choose either."""
+        if self.files.widget.state == "ready" and not (self.detail.root or self._wanted):
+            rows = self.files.widget.rows
+            self.detail.empty("Choose a frame on the left." if rows else "No frame to show yet.")
 
     def _first(self, _: object) -> None:
         """Open the newest file, once, if the reader has asked for none."""

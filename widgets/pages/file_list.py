@@ -43,8 +43,7 @@ class FileList:
         self._client = client
         self._tasks = tasks
         self._filter = ""
-        self.proposal = ""
-        """Only files of this proposal; empty for all."""
+        self._proposal = ""
         self._on_choice = on_choice
         self._counts = dict.fromkeys(SECTIONS, 0)
         self._seen = 0
@@ -54,6 +53,16 @@ class FileList:
         self.widget.when("filter", self._choose_filter)
         self.widget.observe(self._chosen, "selected")
         self._soon = Soon(self.refresh, self._failed)
+
+    @property
+    def proposal(self) -> str:
+        """Only observed files of this proposal; empty for all."""
+        return self._proposal
+
+    @proposal.setter
+    def proposal(self, name: str) -> None:
+        self._proposal = name
+        self.widget.scope = f"Only {name}" if name else ""
 
     def begin(self) -> None:
         """Serve requests to read the list again."""
@@ -104,10 +113,11 @@ class FileList:
 
     def _empty(self, section: str) -> str:
         if self._filter:
-            return "No file fits this filter."
+            return "No file fits this filter. Clear it to see all."
         if section == "calibrations":
             return "No master bias or flat yet: they appear when enough frames have been taken."
-        return "No frames yet. They appear here by themselves as soon as they are taken."
+        whose = f"No frames yet of {self.proposal} that you may see." if self.proposal else ""
+        return f"{whose or 'No frames yet.'} They appear here by themselves as soon as they come."
 
     async def _read(self, section: str, **filters: Any) -> Any:
         if self._filter:

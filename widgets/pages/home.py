@@ -24,9 +24,9 @@ Counts = dict[str, list[int]]
 VISIT = timedelta(minutes=30)
 """Visits that are closer than this are one: a reload forgets no news."""
 REMEMBERED = 80
-"""Proposals whose counts are kept; options of an account are small."""
+"""Proposals whose counts are kept, the newest first; options of an account are small."""
 MOST_ASKED = 60
-"""Proposals of which the newest night is asked."""
+"""Proposals of which the newest night is asked in one reading; more follow in the next ones."""
 PAGE_SIZE = 20
 
 
@@ -49,7 +49,8 @@ class HomePage:
                 column("actions", ""),
             ],
             read=self._read,
-            empty="You have no proposal yet. Its PI, or staff, add you with your e-mail address.",
+            empty=proposal_words.NONE_YET,
+            unfit=proposal_words.NONE_FITS,
             fields=[text_filter("Find", "SOAR id, title or PI")],
             page_size=PAGE_SIZE,
         )
@@ -58,6 +59,8 @@ class HomePage:
         self.widget = self.shell.widget
         self._me: dict[str, Any] = {}
         self._base: Counts | None = None
+        self._nights: dict[str, tuple[int, str]] = {}
+        """Newest night of a proposal, with the number of raw frames that it had then."""
         self._since = ""
 
     def begin(self) -> None:
@@ -81,7 +84,7 @@ class HomePage:
             self._client.proposals(), self._counts(), self._client.night()
         )
         if self._base is None:
-            self._begin_visit(counts)
+            self._begin_visit([one["soar_id"] for one in proposals], counts)
         nights = await self._newest([one["soar_id"] for one in proposals], counts)
         rows = [self._row(one, counts, nights) for one in proposals]
         self._tell(proposals, counts, night)
@@ -108,12 +111,12 @@ class HomePage:
             for one in every["proposal_id"]
         }
 
-    def _begin_visit(self, counts: Counts) -> None:
+    def _begin_visit(self, names: list[str], counts: Counts) -> None:
         kept = self._me.get("options", {}).get("home", {})
         base, self._since = last_visit(kept if isinstance(kept, dict) else {}, datetime.now(UTC))
         self._base = base
-        names = sorted(counts, key=lambda name: -counts[name][0])[:REMEMBERED]
-        now = {name: counts[name] for name in names}
+        known = [name for name in dict.fromkeys([*names, *counts]) if name in counts]
+        now = {name: counts[name] for name in known[:REMEMBERED]}
         visit = {"last": now, "at": datetime.now(UTC).isoformat(timespec="seconds")}
         if self._since:
             visit |= {"base": base, "since": self._since}
@@ -121,18 +124,23 @@ class HomePage:
         self.shell.tasks.start("visit", self._client.save_options("home", visit))
 
     async def _newest(self, names: list[str], counts: Counts) -> dict[str, str]:
-        wanted = [name for name in names if counts.get(name)][:MOST_ASKED]
+        """Return the newest night of each proposal; only those with other frames are asked."""
+        raw = {name: counts[name][0] for name in names if counts.get(name, [0])[0]}
+        stale = [name for name in raw if self._nights.get(name, (0, ""))[0] != raw[name]]
         gate = asyncio.Semaphore(6)
 
-        async def ask(name: str) -> str:
+        async def ask(name: str) -> None:
             async with gate:
                 page = await self._client.files(
                     proposal_id=name, data_type="0", ordering="-start", page_size=1
                 )
-            return str(page["results"][0].get("night") or "") if page["results"] else ""
+            night = str(page["results"][0].get("night") or "") if page["results"] else ""
+            self._nights[name] = raw[name], night
 
-        found = await asyncio.gather(*(ask(name) for name in wanted))
-        return dict(zip(wanted, found, strict=True))
+        await asyncio.gather(*(ask(name) for name in stale[:MOST_ASKED]))
+        if len(stale) > MOST_ASKED:
+            self.table.ask()  # what is known is shown meanwhile
+        return {name: self._nights[name][1] for name in raw if name in self._nights}
 
     def _row(self, one: dict[str, Any], counts: Counts, nights: dict[str, str]) -> dict[str, Any]:
         name = str(one["soar_id"])
@@ -149,9 +157,7 @@ class HomePage:
     def _fresh(self, name: str, counts: Counts) -> tuple[int, int]:
         if not self._since or self._base is None:
             return 0, 0
-        raw, made = counts.get(name, [0, 0])
-        before = self._base.get(name, [0, 0])
-        return max(0, raw - before[0]), max(0, made - before[1])
+        return news_of(name, counts, self._base)
 
     def _tell(self, proposals: list[Any], counts: Counts, night: dict[str, Any]) -> None:
         fresh = [
@@ -210,18 +216,26 @@ def last_visit(kept: dict[str, Any], now: datetime) -> tuple[Counts, str]:
         return {}, ""  # the first visit, or options of another making
 
 
+def news_of(name: str, counts: Counts, base: Counts) -> tuple[int, int]:
+    """Return how many raw frames and products of a proposal are new since `base`.
+
+    Of one that `base` had no room for nothing is known to be new.
+    """
+    if name not in base and len(base) >= REMEMBERED:
+        return 0, 0
+    raw, made = counts.get(name, [0, 0])
+    before = base.get(name, [0, 0])
+    return max(0, raw - before[0]), max(0, made - before[1])
+
+
 def _tile(number: int, label: str, tone: str) -> dict[str, Any]:
     return {"value": f"{number:,}", "label": label, "tone": tone if number else ""}
 
 
 def words_of_news(raw: int, made: int) -> str:
     """Return ``12 frames, 30 products``; empty without."""
-    parts = [
-        f"{count:,} {name}{'' if count == 1 else 's'}"
-        for count, name in ((raw, "frame"), (made, "product"))
-        if count
-    ]
-    return ", ".join(parts)
+    counts = ((raw, "frame"), (made, "product"))
+    return ", ".join(words.several(count, name) for count, name in counts if count)
 
 
 def show() -> w.Widget:

@@ -38,7 +38,8 @@ class JobTable:
                 column("actions", ""),
             ],
             read=self._read,
-            empty="No job is in this state.",
+            empty="No job yet: each frame that comes makes its own.",
+            unfit="No job is in this state. Choose “any” to see all.",
             fields=[choice("status", "State", [(one, one) for one in STATES])],
             page_size=15,
         )

@@ -54,6 +54,8 @@ class Found:
     """Filters with their choices; None leaves them as they are."""
     query: str | None = None
     """What the page's address becomes when they are shown; None leaves it as it is."""
+    empty: str = ""
+    """What is said without rows, where the plan does not know it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,9 @@ class Plan:
     read: Callable[[dict[str, Any]], Awaitable[Found]]
     """Called with the filters, ``ordering``, ``page`` and ``page_size``."""
     empty: str
-    """What is said without rows."""
+    """What is said without rows, and what to do then."""
+    unfit: str = "Nothing fits. Clear the filter to see all."
+    """What is said where filters leave no row."""
     fields: list[dict[str, Any]] = field(default_factory=list)
     ordering: str = ""
     page_size: int = PAGE_SIZE
@@ -150,11 +154,15 @@ class Listing:
             if found.fields is not None:
                 table.fields = found.fields
             table.rows, table.count, table.pages = found.rows, found.count, pages
-            table.message = "" if found.rows else self._plan.empty
+            table.message = "" if found.rows else found.empty or self._nothing()
             table.state = "ready" if found.rows else "empty"
         self._give(found.rows)
         if self._place is not None and found.query is not None:
             self._place.query = found.query
+
+    def _nothing(self) -> str:
+        narrowed = any(str(value) for value in self.filters.values())
+        return self._plan.unfit if narrowed else self._plan.empty
 
     def _give(self, rows: list[dict[str, Any]]) -> None:
         """Keep the rows given: one may be pressed while newer ones take its place."""

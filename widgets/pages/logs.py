@@ -50,7 +50,8 @@ class LogsPage:
                 column("actions", ""),
             ],
             read=self._read,
-            empty="Nothing that concerns you was logged under these filters.",
+            empty="Nothing that concerns you was logged yet.",
+            unfit="Nothing that concerns you was logged under these filters. Clear some.",
             fields=self._fields(),
         )
         self.table = Listing(self.shell, plan, place=self.place)

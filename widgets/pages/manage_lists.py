@@ -9,7 +9,7 @@ import ipywidgets as w
 
 from goodman_live.widgets.client.errors import ClientError
 from goodman_live.widgets.components.blocks import Rows
-from goodman_live.widgets.pages import forms
+from goodman_live.widgets.pages import forms, words
 from goodman_live.widgets.pages.listing import column
 
 if TYPE_CHECKING:
@@ -78,11 +78,12 @@ class _Entries(ABC):
         rows = [self.row(one) for one in found]
         with self.table.hold_sync():
             self.table.rows, self.table.count = rows, len(rows)
-            self.table.message = "" if rows else "The list is empty."
+            self.table.message = "" if rows else "The list is empty. Add the first below."
             self.table.state = "ready" if rows else "empty"
 
     def _actions(self, one: dict[str, Any], used: int, what: str) -> list[dict[str, Any]]:
-        reason = f"{used} {what} belong to it." if used else ""
+        verb = "belongs" if used == 1 else "belong"
+        reason = f"{words.several(used, what)} {verb} to it." if used else ""
         confirm = f"Take {one['name']} off the list?"
         drop = {
             "key": "drop",
@@ -144,7 +145,7 @@ class Partners(_Entries):
     def row(self, one: dict[str, Any]) -> dict[str, Any]:
         """Return a partner as a row."""
         same = {"key": one["id"], "name": one["name"], "label": one["name"], "users": one["users"]}
-        return same | {"actions": self._actions(one, one["users"], "accounts")}
+        return same | {"actions": self._actions(one, one["users"], "account")}
 
     def given(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return what is sent for a new partner."""
@@ -217,7 +218,7 @@ class Semesters(_Entries):
             "proposals": one["proposals"],
             "now": "present" if one["is_current"] else "",
             "tone_of": "good" if one["is_current"] else "",
-            "actions": self._actions(one, one["proposals"], "proposals"),
+            "actions": self._actions(one, one["proposals"], "proposal"),
         }
 
     def given(self, values: dict[str, Any]) -> dict[str, Any]:
@@ -247,11 +248,16 @@ class Semesters(_Entries):
         with self.report.hold_sync():
             self.report.rows, self.report.count, self.report.state = rows, len(rows), "ready"
         self.widget.children = (self.table, self.form.widget, self.importer.widget, self.report)
-        what = (
-            f"{found['new_proposals']} proposals, {found['new_users']} accounts,"
-            f" {found['letters']} letters"
+        what = ", ".join(
+            words.several(found[name], noun)
+            for name, noun in (
+                ("new_proposals", "proposal"),
+                ("new_users", "account"),
+                ("letters", "letter"),
+            )
         )
         await self._read()
         if found["errors"]:
-            return f"Nothing was applied: {found['errors']} lines have errors."
+            wrong = words.several(found["errors"], "line")
+            return f"Nothing was applied. Mend {wrong} as said below, and try again."
         return f"Imported: {what}." if found["applied"] else f"It would make {what}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from goodman_live.widgets.pages import forms
+from goodman_live.widgets.pages import forms, words
 
 if TYPE_CHECKING:
     from goodman_live.widgets.client.core import AsyncClient
@@ -50,4 +50,5 @@ class Letters:
         names = [name.strip() for name in str(values["to"]).split(",") if name.strip()]
         taken = await self._client.email(names, str(values["subject"]), str(values["message"]))
         self.form.fill(to="", subject="", message="")
-        return f"{taken['queued']} letters wait to be sent: {', '.join(taken['to'])}."
+        waiting = words.several(taken["queued"], "letter")
+        return f"On their way, {waiting}: {', '.join(taken['to'])}."

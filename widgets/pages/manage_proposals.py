@@ -39,8 +39,9 @@ class ManageProposals:
                 column("actions", ""),
             ],
             read=self._read,
-            empty="No proposal fits.",
-            fields=[text_filter("Find", "SOAR id or title")],
+            empty="There is no proposal yet. Make the first with Add new.",
+            unfit=proposal_words.NONE_FITS,
+            fields=[text_filter("Find", "SOAR id, title or PI")],
             page_size=20,
         )
         self.table = Listing(shell, plan, self._act)
@@ -159,6 +160,13 @@ class ProposalForm:
                         most=80,
                         help="Must be what the headers carry in PROPID.",
                     ),
+                    {
+                        "key": "public_date",
+                        "label": "Public from",
+                        "kind": "date",
+                        "help": "Everybody with an account sees its frames from this day (UTC) on."
+                        " Empty: the dates in the frames' own headers count.",
+                    },
                     forms.text("title", "Title", most=500, wide=True),
                     forms.area("abstract", "Abstract", most=20000, rows=6),
                 ],
@@ -181,6 +189,7 @@ class ProposalForm:
                 email=email,
                 semester=known,
                 soar_id=soar_id,
+                public_date=str(one.get("public_date") or "")[:10],
                 title=str(one.get("title") or ""),
                 abstract=str(one.get("abstract") or ""),
             )
@@ -197,8 +206,8 @@ class ProposalForm:
             known = await self._client.soar_id(soar_id=values["soar_id"])
             frames = known["frames"]
             there = (
-                f" {frames} raw frames carry it, {words.night(known['first_night'])} to"
-                f" {words.night(known['last_night'])}."
+                f" {words.several(frames, 'raw frame')} with it came,"
+                f" {words.night(known['first_night'])} to {words.night(known['last_night'])}."
                 if frames
                 else " No frame carries it yet."
             )
@@ -211,6 +220,8 @@ class ProposalForm:
             name: values.get(name) or "" for name in ("soar_id", "semester", "title", "abstract")
         }
         email = str(values.get("email") or "").strip()
+        day = str(values.get("public_date") or "")
+        public = {"public_date": f"{day}T00:00:00Z" if day else None}
         if self._editing:
             before = str((self._proposal.get("user") or {}).get("email") or "")
             changed = {
@@ -220,10 +231,13 @@ class ProposalForm:
             }
             if email and email != before:
                 changed["email"] = email
+            if day != str(self._proposal.get("public_date") or "")[:10]:
+                changed |= public
             self._proposal = await self._client.change_proposal(self._proposal["id"], **changed)
             self._on_done()
             return f"{self._proposal['soar_id']} was changed."
-        made = await self._client.make_proposal(**given, **({"email": email} if email else {}))
+        named = {"email": email} if email else {}
+        made = await self._client.make_proposal(**given, **named, **(public if day else {}))
         self._shell.say(f"The proposal {made['soar_id']} was made.")
         self._on_done()
         return f"The proposal {made['soar_id']} was made."
@@ -292,7 +306,8 @@ class Unclaimed:
     async def _press(self, key: str, values: dict[str, Any]) -> str:
         old, new = (str(values.get(name) or "").strip() for name in ("old", "new"))
         done = await self._client.reassign(old, new, apply=key == "apply")
-        what = f"{done['frames']} raw frames and {done['products']} products"
+        frames, products = done["frames"], done["products"]
+        what = f"{words.several(frames, 'raw frame')} and {words.several(products, 'product')}"
         if not done["applied"]:
             return f"{what} of {old} would belong to {new}. {done['warning']}".strip()
         await self._read()

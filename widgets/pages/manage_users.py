@@ -44,7 +44,8 @@ class ManageUsers:
                 column("actions", ""),
             ],
             read=self._read,
-            empty="Nobody fits.",
+            empty="There is no account yet. Make the first with Add new.",
+            unfit="Nobody fits. Clear the filters to see everybody.",
             fields=[
                 text_filter("Find", "name or e-mail"),
                 choice("is_active", "Active", YES_NO),

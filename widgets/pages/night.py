@@ -28,8 +28,6 @@ TRENDS_S = 10.0
 """For how long products are gathered before the trends are drawn again."""
 MOST_FRAMES = 500
 """Frames of a night that are drawn by the hour."""
-POINTING = frozenset({words.FOCUS, words.ACQUISITION})
-"""Roles of what helps to point and to focus."""
 REFUSED_LATELY = timedelta(hours=24)
 """For how long a file that could not be taken is told of."""
 TONES = {"failed": "bad", "waiting": "warn", "working": "info", "new": "info"}
@@ -53,6 +51,8 @@ class NightPage:
         asked = parse_qs(query).get("night", [""])[0]
         self._night = asked if len(asked) == 8 and asked.isdecimal() else ""
         self.head = Tiles(title="Night")
+        self._tiles: list[dict[str, Any]] = []
+        self._refused: list[dict[str, Any]] = []
         self.choose = forms.BoundForm(self.shell, self._press, self._choose)
         self.choose.widget.add_class("gl-inline")
         self.figures = Figures()
@@ -142,26 +142,17 @@ class NightPage:
 
     async def _read(self) -> None:
         asked = {"night": self._night} if self._night else {}
-        answer = await self._client.night(**asked)
+        newest = not asked
+        answer, status = await asyncio.gather(self._client.night(**asked), self._client.status())
         night = str(answer["night"] or "")
-        frames = await self._client.files(
-            night=night or "none", data_type="0", ordering="-start", page_size=MOST_FRAMES
+        self._show(answer, night, int(status.get("queue") or 0))
+        which = {"night": night or "none", "page_size": MOST_FRAMES}
+        frames, made, self._refused = await asyncio.gather(
+            self._client.files(data_type="0", ordering="-start", **which),
+            self._client.files(data_type=["2", "3", "4", "5"], current=True, **which),
+            self._count_refused() if newest else _nothing(),
         )
-        made = await self._client.files(
-            night=night or "none",
-            data_type=["2", "3", "4", "5"],
-            current=True,
-            page_size=MOST_FRAMES,
-        )
-        queue = int((await self._client.status()).get("queue") or 0)
-        self._show(answer, night, queue, night_figures.makeshift(made["results"]))
-        if not self._night:
-            await self._warn()
-        _fill(
-            self.pointing,
-            [pointing_row(file) for file in made["results"] if file.get("role") in POINTING],
-            "No run through focus and no acquisition image yet.",
-        )
+        self.head.tiles = [*self._tiles, *self._refused]
         latencies = night_figures.latencies(frames["results"], made["results"])
         self.figures.figures = [
             night_figures.by_hour(frames["results"], frames["count"]),
@@ -170,38 +161,41 @@ class NightPage:
         ]
         self.place.query = urlencode({"night": self._night} if self._night else {})
 
-    async def _warn(self) -> None:
+    async def _count_refused(self) -> list[dict[str, Any]]:
         """Tell of files that could not be taken, to who may know: they belong to no night."""
         since = datetime.now(UTC) - REFUSED_LATELY
         page = await self._client.log_page(
             source="intake", level="warning", since=since.isoformat(), page_size=1
         )
-        if page["count"]:
-            tile = {
+        if not page["count"]:
+            return []
+        return [
+            {
                 "value": f"{page['count']:,}",
                 "label": "files not taken, last 24 hours",
                 "tone": "bad",
                 "href": "logs.ipynb?source=intake&level=warning",
             }
-            self.head.tiles = [*self.head.tiles, tile]
+        ]
 
-    def _show(
-        self, answer: dict[str, Any], night: str, queue: int, makeshift: list[dict[str, Any]]
-    ) -> None:
+    def _show(self, answer: dict[str, Any], night: str, queue: int) -> None:
         standing = answer["standing"]
         count = {
             state: sum(one["count"] for one in standing if one["state"] == state)
             for state in ("done", "waiting", "failed")
         }
-        missing = [*night_figures.missing(answer["missing"]), *makeshift]
+        missing = [
+            *night_figures.missing(answer["missing"]),
+            *night_figures.makeshift(answer["makeshift"]),
+        ]
         with self.head.hold_sync():
             self.head.title = f"Night of {words.night(night)}" if night else "No night yet"
-            self.head.tiles = [
+            self._tiles = [
                 {"value": f"{answer['count']:,}", "label": "raw frames"},
                 {"value": f"{count['done']:,}", "label": "done", "tone": "good"},
                 {
                     "value": f"{count['waiting']:,}",
-                    "label": "wait",
+                    "label": "waiting",
                     "tone": "warn" if count["waiting"] else "",
                 },
                 {
@@ -216,9 +210,10 @@ class NightPage:
                 },
                 {"value": f"{len(answer['masters']):,}", "label": "masters"},
             ]
-            self.head.lines = missing or [
-                {"text": "No calibration is missing for the set-ups in use.", "tone": "good"}
-            ]
+            self.head.tiles = [*self._tiles, *self._refused]
+            fine = {"text": "No calibration is missing for the set-ups in use.", "tone": "good"}
+            none = {"text": "It begins by itself with the first frame that you may see."}
+            self.head.lines = missing or [fine if night else none]
         nights = [("", "newest night"), *((one, words.night(one)) for one in answer["nights"])]
         self.choose.widget.groups = [
             {"label": "", "fields": [forms.choice("night", "Night", nights)]}
@@ -228,6 +223,11 @@ class NightPage:
             self.waiting,
             [waiting_row(file) for file in answer["waiting"]],
             "Nothing waits, nothing failed.",
+        )
+        _fill(
+            self.pointing,
+            [pointing_row(file) for file in answer["pointing"]],
+            "No run through focus and no acquisition image yet.",
         )
         _fill(
             self.masters,
@@ -244,6 +244,10 @@ class NightPage:
         )
         files = [file for page in pages for file in page["results"]]
         self.trends.figures = health.trends(files)
+
+
+async def _nothing() -> list[dict[str, Any]]:
+    return []
 
 
 def _fill(table: Rows, rows: list[dict[str, Any]], empty: str) -> None:

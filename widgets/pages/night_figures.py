@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from goodman_live.widgets.pages import words
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -171,29 +173,30 @@ def missing(found: Iterable[Row]) -> list[Row]:
     """
     return [
         {
-            "text": f"{one['count']} frame{'' if one['count'] == 1 else 's'}: {one['text']}",
+            "text": f"{words.several(one['count'], 'frame')}: {one['text']}",
             "tone": "warn",
         }
         for one in list(found)[:MOST_MISSING]
     ]
 
 
-def makeshift(made: Iterable[File]) -> list[Row]:
+def makeshift(found: Iterable[Row]) -> list[Row]:
     """Return what is reduced already but with calibrations that are not yet the best, by set-up.
 
     Such products are made again by themselves when better calibrations come.
+
+    Parameters
+    ----------
+    found : iterable of dict
+        ``camera wavmode slit binning count``, as the service gives them.
     """
-    roots: dict[str, set[int]] = {}
-    for file in made:
-        if file.get("provisional"):
-            roots.setdefault(setup(file), set()).add(file.get("original_file_id") or file["id"])
     return [
         {
-            "text": f"{name}: {len(frames)} frame{'' if len(frames) == 1 else 's'} reduced with"
+            "text": f"{setup(one)}: {words.several(one['count'], 'frame')} reduced with"
             " calibrations that are few, old or missing, until better ones come.",
             "tone": "warn",
         }
-        for name, frames in sorted(roots.items())
+        for one in found
     ]
 
 

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 
 SHARED = frozenset({"calibrate", "SOAR", "GHTS_ENGINEERING"})
 """Proposals of everybody; they have no PI."""
+NONE_YET = (
+    "You have no proposal yet. Its PI, or staff, add you with the e-mail address of your account;"
+    " whom to ask stands at the bottom of this page."
+)
+"""Said to who belongs to no proposal."""
+NONE_FITS = "No proposal fits what you look for. Clear the field to see all."
 
 
 def data_links(soar_id: str) -> dict[str, str]:

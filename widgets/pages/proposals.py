@@ -80,8 +80,9 @@ class ProposalsPage:
                 column("actions", ""),
             ],
             read=self._rows,
-            empty="No proposal fits.",
-            fields=[text_filter("Find", "SOAR id or title")],
+            empty=proposal_words.NONE_YET,
+            unfit=proposal_words.NONE_FITS,
+            fields=[text_filter("Find", "SOAR id, title or PI")],
             page_size=PAGE_SIZE,
         )
 
@@ -202,9 +203,9 @@ class ProposalsPage:
             self.cards.message = (
                 ""
                 if rows
-                else "No proposal fits."
+                else proposal_words.NONE_FITS
                 if self._filters.get("search")
-                else "You have no proposal yet."
+                else proposal_words.NONE_YET
             )
         if not self.sections.sections or self.sections.section:
             self._go(self.sections.section or LIST)

@@ -77,6 +77,8 @@ OPTIONAL = {
     "created": column("created", "In the catalogue", sort="created", kind="mono"),
 }
 """Columns that can be put away; those of the public service are shown at first."""
+NO_FILES = "There are no files that you may see yet. They appear here as soon as they are taken."
+NONE_FIT = "No file that you may see fits these filters. Take one back, or clear all, to see more."
 FIRST = ("wavmode", "filter", "filter_2", "grating", "slit", "roi", "date", "type")
 TONES = {"failed": "bad", "waiting": "warn", "working": "info"}
 GRADES = {"A": "good", "B": "good", "C": "warn", "D": "bad"}
@@ -107,7 +109,7 @@ class SearchPage:
             title="Data files",
             columns=self._shown(),
             read=self._read,
-            empty="No file fits these filters.",
+            empty=NO_FILES,
             ordering=ordering,
             page_size=20,
         )
@@ -169,7 +171,8 @@ class SearchPage:
         self.facets.fault = ""
         # The counts take longer and weigh more: the files do not wait for them.
         self._counts.ask()
-        return Found([file_row(file) for file in page["results"]], page["count"], query=query)
+        rows = [file_row(file) for file in page["results"]]
+        return Found(rows, page["count"], query=query, empty=NONE_FIT if chosen else "")
 
     async def _count(self) -> None:
         chosen = self.facets.chosen
@@ -232,7 +235,7 @@ class SearchPage:
             path = self._client.address.browser
             # A tab of its own: leaving this page ends its kernel.
             archive |= {"href": f"{path}api/files/download/?archive=true&{ids}", "tab": True}
-        what = f"{len(picked)} files" if picked else "whole search"
+        what = words.several(len(picked), "file") if picked else "whole search"
         tools = [archive, {"key": "script", "label": f"Download script ({what})"}]
         if picked:
             tools.append({"key": "none", "label": "Choose none"})

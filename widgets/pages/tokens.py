@@ -81,7 +81,7 @@ class Tokens:
             return
         with self.table.hold_sync():
             self.table.rows, self.table.count = rows, len(rows)
-            self.table.message = "" if rows else "You have made no token."
+            self.table.message = "" if rows else "You have no token. Make one below."
             self.table.state = "ready" if rows else "empty"
 
     def _row(self, one: dict[str, Any]) -> dict[str, Any]:

@@ -427,6 +427,11 @@ def job(one: Job) -> dict[str, Any]:
     }
 
 
+def several(number: int, what: str) -> str:
+    """Return ``1 frame`` or ``1,234 frames``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def stamp(text: str) -> str:
     """Return an ISO time as ``2026-11-21 03:04:05 UTC``."""
     return text.replace("T", " ")[:19] + " UTC" if text else ""

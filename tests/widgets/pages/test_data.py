@@ -130,6 +130,22 @@ async def test_an_empty_catalogue_is_said(open_page, service: Service):
     page = open_page()
     await until(lambda: page.files.widget.state == "ready")
     assert "No frames yet" in page.files.widget.message
+    assert page.detail.head.title == "No frame to show yet."
+    service.state.files[4] = make_file(4)
+    page.files.news()
+    await until(lambda: page.detail.head.tabs)
+
+
+async def test_a_page_of_one_proposal_says_so(open_page, service: Service):
+    service.state.files[4] = make_file(4, proposal_id="SOAR2026B-002")
+    page = open_page()
+    page.files.proposal = "SOAR2026B-002"
+    await until(lambda: ids(page) == [4])
+    assert page.files.widget.scope == "Only SOAR2026B-002"
+    page.files.proposal = "SOAR2026B-003"
+    page.files.news()
+    await until(lambda: not ids(page))
+    assert "No frames yet of SOAR2026B-003" in page.files.widget.message
 
 
 async def test_on_a_later_page_new_frames_are_counted_not_pushed(open_page, service: Service):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from goodman_live.widgets.pages import home, proposal_words
+from tests.widgets.service import make_file
 
 NOW = datetime(2026, 8, 16, 12, 0, tzinfo=UTC)
 KEPT = {
@@ -42,6 +43,14 @@ def test_news_are_words():
     assert home.words_of_news(0, 0) == ""
 
 
+def test_what_there_was_no_room_to_remember_is_not_new():
+    base = {f"P{number}": [3, 5] for number in range(home.REMEMBERED)}
+    counts = {"P1": [4, 5], "Q": [70, 90]}
+    assert home.news_of("P1", counts, base) == (1, 0)
+    assert home.news_of("Q", counts, base) == (0, 0)
+    assert home.news_of("Q", counts, {"P1": [3, 5]}) == (70, 90)
+
+
 PERSON = {"id": 4, "username": "ada", "first_name": "Ada", "last_name": "", "is_staff": False}
 PROPOSAL = {
     "id": 9,
@@ -77,3 +86,25 @@ def test_who_belongs_and_who_leads(me, member, leads):
 
 def test_a_long_abstract_is_cut_at_a_word():
     assert proposal_words.shorten(PROPOSAL["abstract"]).endswith("word …")
+
+
+async def test_nights_are_asked_once_a_part_at_a_time_and_again_for_new_frames(
+    client, service, monkeypatch
+):
+    monkeypatch.setattr(home, "MOST_ASKED", 2)
+    service.state.files = {
+        number: make_file(number, proposal_id=name, night=f"2026081{number}")
+        for number, name in ((1, "A"), (2, "B"), (3, "C"))
+    }
+    page = home.HomePage(client)
+    names, counts = ["A", "B", "C", "empty"], {"A": [1, 0], "B": [1, 4], "C": [1, 0]}
+    assert await page._newest(names, counts) == {"A": "20260811", "B": "20260812"}
+    assert page.table._soon._asked.is_set()  # the rest follows
+    every = {"A": "20260811", "B": "20260812", "C": "20260813"}
+    assert await page._newest(names, counts) == every
+    service.state.asked.clear()
+    assert await page._newest(names, counts) == every
+    assert service.state.asked == []
+    service.state.files[4] = make_file(4, proposal_id="A", night="20260820")
+    assert (await page._newest(names, {**counts, "A": [2, 0]}))["A"] == "20260820"
+    assert len(service.state.asked) == 1

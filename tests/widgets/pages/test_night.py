@@ -70,13 +70,10 @@ def test_what_is_missing_is_said_once_with_its_number():
 
 
 def test_what_was_made_with_makeshift_calibrations_is_said_by_set_up():
-    setup = {"camera": "Red", "binning": "2x2"}
-    made = [
-        make_file(number, original_file_id=root, provisional=provisional, **setup)
-        for number, root, provisional in [(5, 1, True), (6, 1, True), (7, 2, True), (8, 3, False)]
-    ]
-    (line,) = night_figures.makeshift(made)
-    assert line["text"].startswith("Red 400_M1 1.0_LONG_SLIT 2x2: 2 frames reduced with")
+    setup = {"camera": "Red", "wavmode": "400_M1", "slit": "1.0_LONG_SLIT", "binning": "2x2"}
+    many, one = night_figures.makeshift([{**setup, "count": 2}, {**setup, "count": 1}])
+    assert many["text"].startswith("Red 400_M1 1.0_LONG_SLIT 2x2: 2 frames reduced with")
+    assert one["text"].startswith("Red 400_M1 1.0_LONG_SLIT 2x2: 1 frame reduced with")
 
 
 def bias(number, level, **more):

@@ -10,7 +10,8 @@ function render({ model, el }) {
   const news = h("button", { class: "gl-news", type: "button", hidden: true, onclick: () => send("page", 1) });
   const note = h("p", { class: "gl-note", role: "status" });
   el.classList.add("gl-index");
-  el.append(sections, filter, news, list, note, pager);
+  const scope = h("p", { class: "gl-scope" });
+  el.append(scope, sections, filter, news, list, note, pager);
 
   let known = null;
   let typing = 0;
@@ -117,5 +118,9 @@ function render({ model, el }) {
   redraw(model, ["sections", "section"], drawSections);
   redraw(model, ["page", "pages"], drawPager);
   redraw(model, ["shown"], drawAddress);
+  redraw(model, ["scope"], () => {
+    scope.hidden = !model.get("scope");
+    scope.replaceChildren(h("span", {}, model.get("scope")), h("a", { class: "gl-act", href: "data.ipynb" }, "All files"));
+  });
 }
 export default { render };

@@ -5,8 +5,9 @@ function render({ model, el }) {
   const said = h("span", { role: "status" });
   const copy = h("button", { type: "button", class: "gl-main", onclick: async () => {
     field.select();
-    try { await navigator.clipboard.writeText(field.value); } catch { document.execCommand("copy"); }
-    said.textContent = "Copied.";
+    let copied = true;
+    try { await navigator.clipboard.writeText(field.value); } catch { copied = document.execCommand("copy"); }
+    said.textContent = copied ? "Copied." : "This browser does not let a page copy: the token is marked, press Ctrl+C.";
   } }, "Copy");
   el.append(h("p", {}, "This token is shown once. Copy it now and keep it as you keep a password."),
     h("div", {}, field, copy, h("button", { type: "button", onclick: () => model.send({ what: "forget" }) }, "I have kept it"), said));

@@ -54,6 +54,8 @@
       dispatchEvent(new CustomEvent("goodman-theme", { detail: next }));
     });
   });
+  // A page that the browser kept aside, for Back, lost its kernel when it was left.
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   // Another tab of the same reader follows.
   addEventListener("storage", (event) => { if (event.key === KEY && event.newValue) show(event.newValue); });
 })();
