@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from sqlalchemy import func, select
 
 from goodman_live.server_extension.catalogue.frames import Frame
-from goodman_live.server_extension.catalogue.permission import may_change, visible_to
+from goodman_live.server_extension.catalogue.permission import MASTER, may_change, visible_to
 from goodman_live.server_extension.catalogue.queries import (
     COLUMNS,
     FACETS,
@@ -350,15 +350,19 @@ def facets_of_files(session: Session, viewer: Viewer, query: FileFilters) -> Fac
 
 
 def file_detail(session: Session, viewer: Viewer, frame_id: int) -> FileDetail:
-    """Return one file with its history; inputs that the viewer may not see lose their id."""
+    """Return one file with its history; inputs that the viewer may not see lose their id.
+
+    What a master was made of loses its name, too: everybody sees the master.
+    """
     frame = get_frame(session, viewer, frame_id)
     wanted = [item.input_id for item in frame.inputs if item.input_id is not None]
     seen = set(session.scalars(select(Frame.id).where(Frame.id.in_(wanted), visible_to(viewer))))
+    named = viewer.sees_all or frame.data_type != MASTER
     inputs = [
         InputModel(
             id=item.input_id if item.input_id in seen else None,
             role=item.role,
-            file_name=item.file_name,
+            file_name=item.file_name if named or item.input_id in seen else "",
             sha256=item.checksum,
             grade=item.grade,
             reasons=[str(reason) for reason in item.reasons or ()],

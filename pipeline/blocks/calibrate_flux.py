@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from goodman_live.pipeline.blocks.recording import put_shared
 from goodman_live.pipeline.blocks.result import BlockResult, Product, QualityValue
 from goodman_live.pipeline.core.atmosphere import mean_airmass
 from goodman_live.pipeline.core.errors import (
@@ -95,6 +96,7 @@ def build_sensitivity(
     messages += _notes(sensitivity)
     path, observed, info = exposures[0]
     header = observed.spectrum.header.copy()
+    put_shared(header)
     for number, (_, one, _) in enumerate(exposures[:99], start=1):
         record.put(header, f"GSP_ST{number:02d}", one.standard.name, one.name)
     for key, value in sorted(settings.model_dump(mode="json").items()):

@@ -10,7 +10,7 @@ import numpy as np
 from goodman_live.pipeline.blocks.calibration import load_master
 from goodman_live.pipeline.blocks.flats import normalised_product, save_flat
 from goodman_live.pipeline.blocks.members import Members, read_members
-from goodman_live.pipeline.blocks.recording import put_inputs, put_settings
+from goodman_live.pipeline.blocks.recording import put_members, put_settings
 from goodman_live.pipeline.blocks.result import BlockResult, Product
 from goodman_live.pipeline.core.bias import level_frames, make_master_bias
 from goodman_live.pipeline.core.errors import MissingCalibrationError
@@ -275,10 +275,9 @@ def _record_overscan(header: Header, info: FrameInfo) -> None:
 
 
 def _record_inputs(header: Header, members: Members, settings: ReductionSettings) -> None:
-    put_inputs(header, [(member.path.name, member.sha256) for member in members.kept])
-    put(header, "GSP_NREJ", len(members.rejected), "frames left out")
-    for reason in members.rejected.values():
-        header.add_history("".join(c if " " <= c <= "~" else "?" for c in reason))
+    kind = members.kept[0].info.kind.value.upper()
+    inputs = [(member.path.name, member.sha256) for member in members.kept]
+    put_members(header, kind, inputs, members.rejected)
     put_settings(header, settings)
 
 

@@ -102,7 +102,7 @@ def _record(
     frame.normalized = job.block == "build_master_flat"
     if job.block in MASTERS:
         frame.version = job.version
-        frame.proposal_id = "calibrate"
+        _share(frame, inputs[BLOCKS[job.block].main])
     else:
         frame.original_id, frame.original_name = parent.original_file_id, parent.original_file
         frame.parent_id, frame.parent_name = parent.id, parent.file_name
@@ -113,6 +113,21 @@ def _record(
     session.flush()
     _remember_inputs(session, job, frame, inputs)
     return frame
+
+
+def _share(frame: Frame, raws: list[Frame]) -> None:
+    """Take off a master what tells of its raw frames: everybody sees it, and not them.
+
+    Flats are taken where the target of a proposal is, and named as observers like.
+    """
+    for raw in raws:
+        told = f"raw frame {raw.id}"
+        frame.messages = [text.replace(raw.file_name, told) for text in frame.messages]
+    frame.proposal_id = "calibrate"
+    frame.object_name = frame.kind.upper()
+    frame.obsra = frame.obsdec = ""
+    frame.ra_deg = frame.dec_deg = frame.airmass = frame.posangle = None
+    frame.observation_id = frame.configuration_id = frame.block_id = None
 
 
 def _row_for(session: Session, job: Job, path: Path) -> Frame:

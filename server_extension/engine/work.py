@@ -18,6 +18,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from goodman_live.pipeline.blocks.progress import heard_by
+from goodman_live.pipeline.blocks.recording import discreet
 from goodman_live.pipeline.core.errors import GoodmanError
 from goodman_live.pipeline.settings import ReductionSettings
 
@@ -75,7 +76,7 @@ def run_order(order: Order) -> dict[str, Any]:
     began = time.perf_counter()
     report: dict[str, Any] = {"log": [], "versions": versions()}
     steps = _Steps(order.job_id, report["log"])
-    with _crash_trace(order.crash_file), _listening(report["log"]), heard_by(steps):
+    with _crash_trace(order.crash_file), _listening(report["log"]), heard_by(steps), discreet():
         try:
             function = getattr(importlib.import_module(order.module), order.function)
             report["result"] = function(order.main, **keywords_of(order)).as_dict()

@@ -12,7 +12,7 @@ from astropy.io import fits
 from goodman_live.pipeline.blocks import masters as masters_block
 from goodman_live.pipeline.blocks import members
 from goodman_live.pipeline.blocks.masters import build_master_bias, build_master_flat
-from goodman_live.pipeline.blocks.recording import put_inputs
+from goodman_live.pipeline.blocks.recording import discreet, put_inputs
 from goodman_live.pipeline.core import combine
 from goodman_live.pipeline.core.errors import (
     BadFrameError,
@@ -22,7 +22,7 @@ from goodman_live.pipeline.core.errors import (
 from goodman_live.pipeline.core.frame import Flag
 from goodman_live.pipeline.products import fits as product_fits
 from goodman_live.pipeline.products.atomic import sha256_of
-from goodman_live.pipeline.products.fits import read_frame
+from goodman_live.pipeline.products.fits import read_frame, read_info
 from goodman_live.pipeline.settings import ReductionSettings
 from goodman_live.pipeline.simulate import frames
 from goodman_live.pipeline.simulate.detector import detector
@@ -94,6 +94,48 @@ def test_bias_record(masters, calib):
     assert header["GSP_BLEV"] == pytest.approx(705, abs=15)
     assert header["GSP_RNOI"] == pytest.approx(3.89, rel=0.03)
     assert header["GSP_SCOS"] == "default"
+
+
+PLANTED = {
+    "PROPID": "SOAR2026B-777", "PROPOSAL": "SOAR2026B-777", "OBSERVER": "Vera Secret",
+    "NOTES": "Secret quasar", "OBSID": 77712345, "REQNUM": 77754321, "BLKUID": 77798765,
+    "OBSRA": "07:17:57.100", "OBSDEC": "-17:27:47.20", "RA": "07:17:57.101",
+    "DEC": "-17:27:47.21", "HA": "-01:17:17", "LST": "07:17:19", "AIRMASS": 1.777,
+    "MOUNT_AZ": 177.7, "MOUNT_EL": 37.77, "POSANGLE": 77.7, "L1PUBDAT": "2027-07-07T07:07:07",
+}  # fmt: skip
+
+
+def test_a_master_tells_nobody_whose_frames_it_is_made_of_nor_where_they_looked(copy, tmp_path):
+    """Everybody sees masters; flats are taken where a proposal's target is."""
+
+    def plant(_, header):
+        header.update(PLANTED)
+        header["OBJECT"] = "Secret quasar"
+        header["COMMENT"] = "flats of our Secret quasar"
+        header["HISTORY"] = "Vera Secret was here"
+
+    for path in sorted(copy.iterdir()):
+        change(path, plant)
+        path.rename(path.with_name(f"{path.stem}_Secret.fits"))
+    # What the header doctor mends, and what is left out, is told in the header.
+    first, second, *_ = sorted(copy.glob("flat*"))
+    change(first, lambda _, header: header.update(OBSRA="07:17:60.000", PROPID=""))
+    truncate(second)
+    with discreet():
+        bias = bias_of(copy, tmp_path).products[0].path
+        flats = [one.path for one in flat_of(copy, tmp_path, bias).products]
+    assert len(flats) == 2
+    for path, name in ((bias, "BIAS"), *((flat, "FLAT") for flat in flats)):
+        with fits.open(path) as hdus:
+            header = hdus[0].header
+            cards = "\n".join(hdu.header.tostring("\n") for hdu in hdus)
+        assert (header["OBJECT"], header["PROPID"]) == (name, "calibrate")
+        assert set(header) & set(PLANTED) == {"PROPID"}
+        for secret in ("Secret", "SOAR2026B-777", "07:17:", "-17:27:", "2027-07-07"):
+            assert secret not in cards, path.name
+        assert header["GSP_NIC"] + header["GSP_NREJ"] == 10
+        assert ("A frame" in cards) == (path != bias)
+        assert read_info(path).kind.value.upper() == name, "it is still known for what it is"
 
 
 def test_more_than_99_inputs_are_listed():

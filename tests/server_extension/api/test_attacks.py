@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from goodman_live.hub.accounts.models import User
-from goodman_live.server_extension.catalogue.frames import Frame
+from goodman_live.server_extension.catalogue.frames import Frame, ProductInput
 
 TELLING = ("SECRET", "theirs.fits", "rival")
 
@@ -418,3 +418,27 @@ def test_no_letter_goes_where_it_should_not(as_, wish):
     body = {"to": ["pi"], "subject": "x", "message": "y"} | wish
     answer = as_("staff").post("api/email/", json=body)
     assert answer.status_code in {400, 404, 422}, answer.text
+
+
+def test_a_master_names_no_frame_to_who_may_not_see_it(as_, service, world):
+    catalogue = service.catalogue()
+    with catalogue.write() as session:
+        master = Frame(
+            file_name="master_flat.fits", directory_name="x", proposal_id="calibrate", data_type=1
+        )
+        session.add(master)
+        session.flush()
+        given = {"role": "raw", "file_name": "quartz_of_SECRET.fits", "checksum": "1" * 64}
+        session.add(ProductInput(frame_id=master.id, input_id=world.files["theirs"], **given))
+    try:
+        told = {
+            name: as_(name).get(f"api/files/{master.id}/").json()["inputs"]
+            for name in ("pi", "rival", "staff")
+        }
+    finally:
+        with catalogue.write() as session:
+            session.delete(session.get(Frame, master.id))
+        catalogue.close()
+    ((mine,), (theirs,), (staffs,)) = told.values()
+    assert (mine["id"], mine["file_name"], mine["sha256"]) == (None, "", "1" * 64)
+    assert theirs["file_name"] == staffs["file_name"] == "quartz_of_SECRET.fits"

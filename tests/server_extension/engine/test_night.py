@@ -229,6 +229,12 @@ async def test_a_proposal_that_is_content_with_fewer_frames_gets_its_masters(
         night.place(small_night["spectrum"])
         await night.rest()
         (bias,), (flat,) = night.products(1, "bias"), night.products(1, "flat")
+        for master, name in ((bias, "BIAS"), (flat, "FLAT")):
+            # Everybody sees it, and not the frames that it is made of.
+            whose = master.proposal_id, master.object_name, master.observation_id, master.block_id
+            assert whose == ("calibrate", name, None, None)
+            where = master.obsra, master.obsdec, master.ra_deg, master.dec_deg, master.airmass
+            assert where == ("", "", None, None, None)
         (reduced,) = night.products(2, "spectrum")
         made_of = night.inputs(reduced)
         # The master is shared as it is; this proposal's own way is taken from the counts.
