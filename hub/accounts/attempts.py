@@ -47,8 +47,9 @@ _MEMORY = {ADDRESS: ADDRESS_FORGET_AFTER, KNOWN: KNOWN_FOR}
 
 
 def _key(kind: str, *parts: str) -> str:
-    # Hashed: whatever is typed into the field of the name may be somebody's password.
-    words = "\n".join(part.strip().lower() for part in parts)
+    # Hashed: whatever is typed into the field of the name may be somebody's password. What
+    # signing in leaves out of a name makes no other name of it here.
+    words = "\n".join(part.replace("\0", "").strip().lower() for part in parts)
     return kind + hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()[:60]
 
 
