@@ -36,16 +36,12 @@ def tools() -> Path:
 def jupyter_path() -> Path | None:
     """Return a folder to put first on Jupyter's path, or None where none is needed.
 
-    An installed wheel has the pages' template where Jupyter looks anyway. A source tree's is
-    linked into a folder of the shape that Jupyter expects, so that an edit shows at once.
+    An installed wheel has the pages' template where Jupyter looks anyway. A source tree has a link
+    to it in a folder of the shape that Jupyter expects, so that an edit shows at once; kept in the
+    tree, for where the Hub runs the tree is not to be written.
     """
     source = source_tree()
-    if source is None:
-        return None
-    link = tools() / "jupyter" / "voila" / "templates" / "goodman"
-    link.parent.mkdir(parents=True, exist_ok=True)
-    point(link, source / "widgets" / "template" / "goodman")
-    return tools() / "jupyter"
+    return source / "etc" / "jupyter" if source else None
 
 
 def point(link: Path, target: Path) -> None:

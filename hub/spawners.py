@@ -7,22 +7,30 @@ a system account ``goodman-<name>`` without a login shell for each user.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import resource
+import stat
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from jupyterhub.spawner import SimpleLocalProcessSpawner
+from tornado import web
 from traitlets import Integer, Unicode
 from traitlets.config import LoggingConfigurable
 
 from goodman_live.hub.line import InTurn
+from goodman_live.hub.processes import end_processes, listeners
 from goodman_live.pipeline.core.errors import GoodmanError
 
 ACCOUNT_PREFIX = "goodman-"
 """Begins the name of every system account that this module makes."""
+UIDS = (*range(999, 99, -1), *range(30_000, 60_000))
+"""Numbers of accounts: a system's own, from above; then those that Debian gives to nobody."""
+TAKEN = "The server's place was taken by somebody else. Please try again."
+"""Said where another account listens in place of a server."""
 SERVER_LOG = "server.log"
 """What a user's server says since its last start, in the user's folder."""
 FORGOTTEN = ("GOODMAN_DATA", "GOODMAN_DATABASE", "GOODMAN_DASK", "CONFIGPROXY_AUTH_TOKEN")
@@ -138,33 +146,60 @@ class SystemUserSpawner(_Discreet, InTurn):
         ensure_account(self.account(), Path(self.homes))
         return await super().start()
 
+    def check_who_listens(self, host: str, port: int) -> None:
+        """Let nobody be led to a server of somebody else's.
+
+        The port is chosen before the server has it, and another account may be the faster. What
+        it answers there would be, to a browser, this user's server.
+
+        Raises
+        ------
+        tornado.web.HTTPError
+            500 if it is another account that listens.
+        """
+        found, own = listeners(host, port), pwd.getpwnam(self.account()).pw_uid
+        if found != {own}:
+            others = ", ".join(map(str, sorted(found - {own}))) or "nobody known"
+            self.log.critical(
+                "At port %s of the server of %s another account listens: %s",
+                *(port, self.user.name, others),
+            )
+            raise web.HTTPError(500, TAKEN)
+
+    async def stop(self, now: bool = False) -> None:  # noqa: FBT001, FBT002 (the Hub's signature)
+        """Stop the server, and whatever else runs as the account.
+
+        What a kernel has sent into the background would go on without an end or a limit, also
+        that of who is switched off.
+        """
+        await super().stop(now=now)
+        try:
+            account = pwd.getpwnam(self.account())
+        except KeyError:
+            return  # it was never made
+        if account.pw_uid == 0 or Path(account.pw_dir) != Path(self.homes) / self.user.name:
+            return  # it is somebody else's, and nothing was started
+        if left := await asyncio.to_thread(end_processes, account):
+            self.log.critical("%s processes of %s do not end", left, account.pw_name)
+
 
 def ensure_account(name: str, homes: Path) -> None:
     """Make a system account with a folder that it alone can read.
 
+    A folder that is there already, such as of a container that is made anew with the volume of the
+    last, keeps its owner: the account is given the number that its files have.
+
     Raises
     ------
     NoAccountError
-        If ``useradd`` fails, or the name is that of an account of somebody else's.
+        If ``useradd`` fails, or the name or the folder is that of an account of somebody else's.
     """
     home = homes / name.removeprefix(ACCOUNT_PREFIX)
     try:
         found = pwd.getpwnam(name)
     except KeyError:
         homes.mkdir(parents=True, exist_ok=True, mode=0o755)
-        command = ["useradd", "--system", "--user-group", "--create-home", "--home-dir", str(home)]
-        made = subprocess.run(  # noqa: S603 (the name passed `check_username`)
-            [*command, "--shell", "/usr/sbin/nologin", name],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if made.returncode:
-            raise NoAccountError(
-                f"The system account {name!r} could not be made: {made.stderr.strip()}",
-                remedy="The Hub must run as root for this profile.",
-            ) from None
-        home.chmod(0o700)
+        _make_account(name, home)
         return
     if found.pw_uid == 0 or Path(found.pw_dir) != home:
         # Such as the service's own account: whoever runs as it reads everybody's frames.
@@ -172,3 +207,37 @@ def ensure_account(name: str, homes: Path) -> None:
             f"The system account {name!r} exists and was not made for a user.",
             remedy="Give the user another name.",
         )
+
+
+def _make_account(name: str, home: Path) -> None:
+    # The group has the number of the account where that is free.
+    command = ["useradd", "--system", "--user-group", "-K", f"SYS_GID_MAX={UIDS[-1]}"]
+    command += ["--uid", str(_number(name, home)), "--home-dir", str(home)]
+    command += ["--shell", "/usr/sbin/nologin", "--create-home", name]
+    made = subprocess.run(  # noqa: S603 (the name passed `check_username`)
+        command, capture_output=True, text=True, check=False
+    )
+    if made.returncode:
+        raise NoAccountError(
+            f"The system account {name!r} could not be made: {made.stderr.strip()}",
+            remedy="The Hub must run as root for this profile.",
+        )
+    home.chmod(0o700)
+
+
+def _number(name: str, home: Path) -> int:
+    """Return the number of a new account: its folder's owner, else one that owns no folder."""
+    there = {record.pw_uid: record.pw_name for record in pwd.getpwall()}
+    folders = {path.name: path.lstat() for path in home.parent.iterdir()}
+    if (own := folders.get(home.name)) is None:
+        taken = there.keys() | {found.st_uid for found in folders.values()}
+        free = next((uid for uid in UIDS if uid not in taken), None)
+        if free is None:
+            raise NoAccountError("No number is left.", remedy="Remove accounts of who left.")
+        return free
+    if own.st_uid in there or not stat.S_ISDIR(own.st_mode):
+        raise NoAccountError(
+            f"{home} is there, and belongs to {there.get(own.st_uid, 'nobody')!r}.",
+            remedy=f"Make it belong to a number without an account, or {name!r} beforehand.",
+        )
+    return own.st_uid

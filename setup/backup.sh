@@ -1,6 +1,7 @@
 #!/bin/sh
 # One more backup below the folder $1, linked to the newest that is there; the newest $2 (14) stay.
-# A backup is whole when it has a manifest: what was interrupted is removed.
+# A backup is whole when it has a manifest: what was interrupted is removed. GOODMAN_STATE names a
+# folder of the Hub's and its users' that is kept beside it.
 set -eu
 place=${1:?folder of the backups}
 keep=${2:-14}
@@ -17,5 +18,10 @@ if [ -n "$last" ]; then
     "$command" backup "$now" --since "$last"
 else
     "$command" backup "$now"
+fi
+if [ -n "${GOODMAN_STATE:-}" ]; then
+    # People go on working: a file that changes meanwhile is kept as it was read.
+    tar -C "$(dirname "$GOODMAN_STATE")" --warning=no-file-changed --exclude=jupyterhub-proxy.pid \
+        -czpf "$now/state.tar.gz" "$(basename "$GOODMAN_STATE")" || [ $? -eq 1 ]
 fi
 ls -d "$place"/????-??-??T??????Z | head -n "-$keep" | while read -r old; do rm -rf "$old"; done

@@ -56,7 +56,7 @@ MARKS = {Level.OK: "ok     ", Level.WARNING: "WARNING", Level.ERROR: "ERROR  "}
 
 @click.command(short_help="Examine an installation, and say how to mend what is wrong.")
 def doctor() -> None:
-    """Examine accounts, permissions, proxy, database, Dask, mail, disk and clock.
+    """Examine accounts, permissions, the program, proxy, database, Dask, mail, disk and clock.
 
     Run it with the Hub's account and environment. The exit code is 1 if anything is wrong.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from goodman_live.hub.operate import host, parts
+from goodman_live.hub.operate import environment, host, parts
 from goodman_live.hub.operate.findings import Finding, wrong
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 CHECKS = (
     host.accounts,
     host.permissions,
+    environment.program,
     host.proxy,
     parts.database,
     parts.dask,

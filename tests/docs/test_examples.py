@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 
 import pytest
 import yaml
@@ -95,7 +96,10 @@ def test_kubernetes_gives_what_one_machine_gives_and_users_no_data(examples):
     exec(values["hub"]["extraConfig"]["goodman"], {"c": c})  # noqa: S102 (what the chart does)
     assert c.KubeSpawner.default_url == userserver.FIRST_PAGE
     assert c.KubeSpawner.environment["GOODMAN_API_PATH"].startswith("https://")
-    deployment, _ = yaml.safe_load_all((examples / "kubernetes" / "service.yaml").read_text())
+    # The image's own folder is the Hub's, closed to the accounts of these pods.
+    assert c.KubeSpawner.working_dir == user["storage"]["homeMountPath"]
+    text = (examples / "kubernetes" / "service.yaml").read_text()
+    deployment, _, claim = yaml.safe_load_all(text)
     pod = deployment["spec"]["template"]["spec"]
     assert deployment["spec"]["replicas"] == 1
     labels = deployment["spec"]["template"]["metadata"]["labels"]
@@ -103,8 +107,11 @@ def test_kubernetes_gives_what_one_machine_gives_and_users_no_data(examples):
     assert labels["hub.jupyter.org/network-access-hub"] == "true"
     assert deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
     assert pod["securityContext"]["runAsNonRoot"]
+    [volume] = pod["volumes"]
+    assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
     [box] = pod["containers"]
     told = {one["name"]: one.get("value") for one in box["env"]}
+    assert told["HOME"] == box["workingDir"] == box["volumeMounts"][0]["mountPath"]
     assert told["JUPYTERHUB_SERVICE_PREFIX"] == "/services/goodman/"
     assert told["GOODMAN_DATABASE"] is None, "a secret"
 
@@ -112,7 +119,10 @@ def test_kubernetes_gives_what_one_machine_gives_and_users_no_data(examples):
 def test_docker_publishes_no_database_and_drops_what_root_needs_not(examples):
     compose = yaml.safe_load((examples / "docker" / "compose.yaml").read_text())
     services = compose["services"]
-    assert [name for name, one in services.items() if "ports" in one] == ["hub"]
+    assert [name for name, one in services.items() if "ports" in one] == ["network"]
+    assert services["network"]["sysctls"] == {"net.ipv4.ip_unprivileged_port_start": 1024}
+    for name in ("front", "hub"):
+        assert services[name]["network_mode"] == "service:network"
     assert compose["networks"]["database"]["internal"]
     assert services["db"]["networks"] == ["database"]
     assert services["hub"]["cap_drop"] == ["ALL"]
@@ -121,6 +131,23 @@ def test_docker_publishes_no_database_and_drops_what_root_needs_not(examples):
         assert not re.search(r"PASSWORD: [^/]", yaml.safe_dump(one))
     text = (examples / "docker" / "Dockerfile").read_text()
     assert "GOODMAN_ONE_OS_USER" not in text
+    # pg_dump refuses a newer server, and an older one what it wrote.
+    [client] = re.findall(r"postgresql-client-(\d+)", text)
+    assert services["db"]["image"] == f"postgres:{client}"
+
+
+def test_an_image_holds_nothing_that_a_checkout_gathers(examples, project):
+    left_out = (project / ".dockerignore").read_text().splitlines()
+    assert {".*", "live"} <= set(left_out)
+    needed = re.findall(
+        r"/opt/goodman-live/([\w/.]+)", (examples / "docker/Dockerfile").read_text()
+    )
+    assert [name for name in needed if name[0] != "." and not (project / name).exists()] == []
+
+
+def test_nobody_on_the_machine_commands_the_front(examples):
+    options, _ = (examples / "proxy" / "Caddyfile").read_text().split("\n}\n", 1)
+    assert re.search(r"^    admin off$", options, re.MULTILINE)
 
 
 def test_backups_one_after_the_other(project, tmp_path):
@@ -139,7 +166,11 @@ def test_backups_one_after_the_other(project, tmp_path):
         "GOODMAN_DATA": str(data),
         "GOODMAN_DATABASE": url,
         "GOODMAN_LIVE": f"{os.path.dirname(sys.executable)}/goodman-live",  # noqa: PTH120
+        "GOODMAN_STATE": str(tmp_path / "state"),
     }
+    (tmp_path / "state" / "hub").mkdir(parents=True)
+    (tmp_path / "state" / "hub" / "cookie_secret").write_text("secret")
+    (tmp_path / "state" / "hub" / "jupyterhub-proxy.pid").write_text("1")
     script = ["sh", str(project / "setup" / "backup.sh"), str(place), "2"]
     made = []
     for _ in range(3):
@@ -151,6 +182,8 @@ def test_backups_one_after_the_other(project, tmp_path):
     assert [path.name[:10] for path in left] == ["2026-01-02", "2026-01-03"]
     inodes = {(path / "files" / "raw" / "0001.fits").stat().st_ino for path in left}
     assert len(inodes) == 1, "the frame is there once"
+    with tarfile.open(left[-1] / "state.tar.gz") as state:
+        assert set(state.getnames()) == {"state", "state/hub", "state/hub/cookie_secret"}
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is missing")

@@ -103,8 +103,8 @@ def nginx(example, folder, ports):
 
 def caddy(example, folder, ports):
     """Return the command that runs the example on free ports of the loopback."""
-    first = f"{{\nadmin off\ndefault_bind 127.0.0.1\nhttp_port {ports[0]}\n"
-    (folder / "Caddyfile").write_text(first + f"https_port {ports[1]}\n}}\n" + example)
+    first = f"\n{{\ndefault_bind 127.0.0.1\nhttp_port {ports[0]}\nhttps_port {ports[1]}\n"
+    (folder / "Caddyfile").write_text(example.replace("\n{\n", first, 1))
     program = shutil.which("caddy", path=PATH)
     return program and [
         program,

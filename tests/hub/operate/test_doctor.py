@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from goodman_live.hub.accounts.database import make_engine, session_factory
 from goodman_live.hub.accounts.users import create_user
-from goodman_live.hub.operate import host, parts
+from goodman_live.hub.operate import doctor, host, parts
 from goodman_live.hub.operate.doctor import examine
 from goodman_live.hub.operate.findings import Level
 from goodman_live.pipeline.cli import main
@@ -74,6 +74,7 @@ def test_whatever_is_wrong_has_a_remedy_and_an_exit_code(environ):
 
 
 def test_accounts(environ, monkeypatch):
+    monkeypatch.setattr(doctor, "CHECKS", (host.accounts,))
     several = {key: value for key, value in environ.items() if key != "GOODMAN_ONE_OS_USER"}
     assert "useradd" in errors(several | {"GOODMAN_SERVICE_USER": "no-such"})["accounts"].mend
     assert "root" in errors(several | {"GOODMAN_SERVICE_USER": "root"})["accounts"].what
