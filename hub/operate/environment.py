@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goodman_live.hub import places
+from goodman_live.hub.conveniences import ONE_OS_USER
 from goodman_live.hub.operate.findings import Finding, fine, wrong
-from goodman_live.hub.operate.host import ONE_OS_USER, service_account
+from goodman_live.hub.operate.host import service_account
 from goodman_live.pipeline.core.errors import GoodmanError
 from goodman_live.server_extension.engine.profile import load_profile
 
