@@ -2,8 +2,10 @@
 
 import email
 import re
+import socket
 import time
 from email.policy import default
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -117,3 +119,33 @@ def test_session_cookies_are_closed_to_scripts_and_new_with_each_sign_in(live, s
         assert "SameSite=Lax" in line
         if not line.startswith("_xsrf"):
             assert "httponly" in line.lower(), line
+
+
+SECOND = "GET /hub/smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+SMUGGLED = {
+    "both lengths": "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two lengths": f"Content-Length: 0\r\nContent-Length: {len(SECOND)}\r\n\r\n",
+    "list of lengths": f"Content-Length: 0, {len(SECOND)}\r\n\r\n",
+    "length with a sign": f"Content-Length: +{len(SECOND)}\r\n\r\n",
+    "space before the colon": f"Content-Length : {len(SECOND)}\r\n\r\n",
+    "unknown coding": "Transfer-Encoding: xchunked\r\n\r\n",
+    "coding twice": "Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n",
+    "folded": "Transfer-Encoding:\r\n chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+    "bare line feeds": f"X: y\nContent-Length: {len(SECOND)}\n\n",
+}
+
+
+@pytest.mark.parametrize("way", SMUGGLED)
+@pytest.mark.parametrize("path", ["/hub/login", "/services/goodman/api/"])
+def test_no_request_is_hidden_in_another_on_its_way_through_the_proxy(live, path, way):
+    url = urlsplit(live.url)
+    head = f"POST {path} HTTP/1.1\r\nHost: {url.netloc}\r\n"
+    with socket.create_connection((url.hostname, url.port), 60) as line:
+        line.sendall((head + SMUGGLED[way] + SECOND).encode())
+        line.shutdown(socket.SHUT_WR)
+        answer = b""
+        while piece := line.recv(2**16):
+            answer += piece
+    first, _, rest = answer.partition(b"\r\n")
+    assert first.startswith(b"HTTP/1.1 400"), answer[:300]
+    assert b"HTTP/1.1 " not in rest
