@@ -79,12 +79,30 @@ def make_engine(url: str, **options: Any) -> Engine:
         sizes = {"pool_size": 10, "max_overflow": 20, "pool_pre_ping": True}
         return create_engine(parsed, **{**sizes, **options})
     if parsed.database and parsed.database != ":memory:":
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_file(Path(parsed.database))
     # A session may move between threads; two never use it at once.
     engine = create_engine(parsed, connect_args={"check_same_thread": False}, **options)
     event.listen(engine, "connect", _tune_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _make_file(path: Path) -> None:
+    """Make the folder of a database; as root in another account's, its file as well.
+
+    The Hub, which is root, opens the accounts before the service has made them: a file of root's
+    would be one that the service cannot write.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    owner = path.parent.stat()
+    if os.geteuid() != 0 or owner.st_uid == 0:
+        return
+    try:
+        made = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return
+    os.fchown(made, owner.st_uid, owner.st_gid)
+    os.close(made)
 
 
 def session_factory(engine: Engine) -> sessionmaker[Session]:
