@@ -49,10 +49,9 @@ class Visitor:
 
         def link():
             for path in sorted(Path(letters).glob("*.eml")):
-                letter = email.message_from_bytes(
-                    path.read_bytes(), policy=email.policy.default
-                ).get_body(("plain",))
-                if found := re.search(r"https?://\S+/hub/set-password\?token=\S+", str(letter)):
+                letter = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+                text = letter.get_body(("plain",)).get_content()
+                if found := re.search(r"https?://\S+/hub/set-password\?token=\S+", text):
                     return found[0]
             return None
 
