@@ -19,7 +19,7 @@ from goodman_live.pipeline.crew import warm_up
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from goodman_live.pipeline.night_report import NightReport
+    from goodman_live.pipeline.night.report import NightReport
     from goodman_live.pipeline.settings import ReductionSettings
 
 UNTIL = {"reduce": "reduce", "extract": "extract", "wavelength": "calibrate_wavelength"}
@@ -69,7 +69,7 @@ def reduce(
     files of its own: see goodman-live reduce --remote --help.
     """
     warm_up()
-    from goodman_live.pipeline.night import reduce_night  # noqa: PLC0415
+    from goodman_live.pipeline.night.run import reduce_night  # noqa: PLC0415
 
     try:
         settings = parse_settings(changes)
@@ -96,7 +96,7 @@ def parse_settings(changes: tuple[str, ...]) -> ReductionSettings:
     click.BadParameter
         If a name or value is not accepted; the message says what is.
     """
-    from goodman_live.pipeline.night import OFFLINE  # noqa: PLC0415
+    from goodman_live.pipeline.night.run import OFFLINE  # noqa: PLC0415
     from goodman_live.pipeline.settings import ReductionSettings  # noqa: PLC0415
 
     values: dict[str, Any] = OFFLINE.model_dump()
@@ -144,7 +144,7 @@ def _progress(*, silent: bool) -> AbstractContextManager[_Progress | None]:
 def _print(report: NightReport) -> None:
     from rich.console import Console  # noqa: PLC0415
 
-    from goodman_live.pipeline.night_report import notes, summary  # noqa: PLC0415
+    from goodman_live.pipeline.night.report import notes, summary  # noqa: PLC0415
 
     console = Console()
     if not console.is_terminal:

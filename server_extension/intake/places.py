@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goodman_live.pipeline.core.errors import BadFrameError
-from goodman_live.pipeline.night_files import ENDINGS
+from goodman_live.pipeline.night.files import ENDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

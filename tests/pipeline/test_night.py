@@ -20,8 +20,8 @@ from click.testing import CliRunner
 
 from goodman_live.pipeline.cli import main
 from goodman_live.pipeline.core.errors import BadFrameError, SettingsError
-from goodman_live.pipeline.night import reduce_night
-from goodman_live.pipeline.night_files import find_frames, whole_info
+from goodman_live.pipeline.night.files import find_frames, whole_info
+from goodman_live.pipeline.night.run import reduce_night
 from goodman_live.pipeline.products.fits import read_frame, read_spectrum
 from goodman_live.pipeline.settings import ReductionSettings
 from goodman_live.pipeline.simulate.instrument import setup

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from goodman_live.pipeline.core.focus import split_runs
-from goodman_live.pipeline.night import reduce_night
+from goodman_live.pipeline.night.run import reduce_night
 from goodman_live.pipeline.settings import ReductionSettings
 from goodman_live.pipeline.simulate import frames
 from goodman_live.pipeline.simulate.headers import Log

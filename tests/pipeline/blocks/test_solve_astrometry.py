@@ -19,7 +19,7 @@ from goodman_live.pipeline.core.errors import (
     MissingCalibrationError,
     UntrustedSolutionError,
 )
-from goodman_live.pipeline.night import reduce_night
+from goodman_live.pipeline.night.run import reduce_night
 from goodman_live.pipeline.products.fits import read_header
 from goodman_live.pipeline.products.starcat import build_catalogue, read_field
 from goodman_live.pipeline.stars_command import stars

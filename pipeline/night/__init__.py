@@ -1,0 +1,1 @@
+"""A folder of raw frames through all blocks, without a server."""
