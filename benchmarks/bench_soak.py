@@ -7,7 +7,7 @@ and a client that asks for lists, and some the page Data in Chromium, where one 
 other is chosen; replays a simulated night, again and again as the next night. Prints the memory of
 each part, and what grew between the second quarter and the last: memory, open files, connections
 and threads of the service, and the lag from a file's rename to its event. The exit code is 1 if
-anything grew by more than a tenth.
+anything grew by more than a tenth; but pictures, which the service keeps up to a limit.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ CHOOSES_S = 4.0
 """Between two choices of a frame on a page."""
 LOADS_MS = 180_000
 SERVICE = "goodman_live.server_extension.service"
+PICTURES = "pictures MB"
 
 
 @dataclass
@@ -144,17 +145,19 @@ def listen(site: Site, client: httpx.Client, *, measure: bool) -> None:
                 time.sleep(1)
 
 
+def get(client: httpx.Client, path: str) -> httpx.Response:
+    xsrf = client.cookies.get("_xsrf", path="/services/goodman/") or ""
+    return client.get(f"/services/goodman/api/{path}", headers={"X-XSRFToken": xsrf})
+
+
 def ask(site: Site, clients: list[httpx.Client]) -> None:
     """Ask for lists, as people who look around."""
     paths = itertools.cycle(["files/?page_size=20", "night/", "proposals/", "files/facets/"])
     for client in itertools.cycle(clients):
         if site.over.wait(0.2):
             return
-        xsrf = client.cookies.get("_xsrf", path="/services/goodman/")
         try:
-            answer = client.get(
-                f"/services/goodman/api/{next(paths)}", headers={"X-XSRFToken": xsrf or ""}
-            )
+            answer = get(client, next(paths))
             site.asked += 1
             if answer.status_code != 200:
                 site.errors.append(f"{answer.status_code} {answer.url}")
@@ -201,15 +204,26 @@ def waiting(site: Site) -> float:
     return float(answer.json()["queue"])
 
 
-def watch(site: Site, minutes: float) -> list[dict[str, float]]:
+def pictures_megabytes(staff: httpx.Client) -> float:
+    """Return the memory of the pictures that the service keeps, up to 128 MiB of them."""
+    answer = get(staff, "metrics").raise_for_status()
+    found = re.search(r"^goodman_pictures_bytes (\S+)$", answer.text, re.MULTILINE)
+    if found is None:
+        sys.exit("the service does not say how much memory its pictures take")
+    return float(found[1]) / 2**20
+
+
+def watch(site: Site, minutes: float, staff: httpx.Client) -> list[dict[str, float]]:
     service = psutil.Process(min(one.pid for one in site.processes(SERVICE)))
     samples = []
     end = time.monotonic() + 60 * minutes
     while time.monotonic() < end:
+        pictures = pictures_megabytes(staff)
         samples.append(
             {
                 "at": time.monotonic(),
-                "service MB": service.memory_info().rss / 2**20,
+                PICTURES: pictures,
+                "rest of service MB": service.memory_info().rss / 2**20 - pictures,
                 "open files": float(service.num_fds()),
                 "connections": float(len(service.net_connections("tcp"))),
                 "threads": float(service.num_threads()),
@@ -241,6 +255,7 @@ def report(site: Site, samples: list[dict[str, float]]) -> int:
     for name, before, after in rows:
         # Fewer than a handful of files or threads more are no trend.
         more = after > before * GROWTH and after - before > (0.5 if "lag" in name else 5)
+        more = more and name != PICTURES
         grown += more
         print(f"  {name:18} {before:9.2f} -> {after:9.2f}{'  GREW' if more else ''}")
     print(f"  {len(site.lags)} frames told, {site.asked} requests, {site.chosen} frames chosen on")
@@ -288,7 +303,7 @@ def main() -> int:
                 thread.start()
             if not site.opened.wait(10 * LOADS_MS / 1000):
                 sys.exit("the pages do not open")
-            samples = watch(site, arguments.minutes)
+            samples = watch(site, arguments.minutes, clients[0])
             servers = site.processes("jupyterhub.singleuser") + site.processes("ipykernel")
             print(f"service with its workers: {before:.0f} MB before, ", end="")
             print(f"{megabytes(site.processes(SERVICE)):.0f} MB with all signed in")

@@ -53,6 +53,7 @@ class MetricsHandler(ApiHandler):
         gauges.look_for_backup(backend.settings.data_root)
         gauges.DASK_WORKERS.set(await backend.engine.cluster.slots())
         gauges.EVENT_STREAMS.set(backend.engine.events.listeners)
+        gauges.PICTURES.set(backend.pictures.held_bytes)
         backend.engine.disk.has_room()
 
 

@@ -18,6 +18,11 @@ class PictureCache:
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._lock = Lock()
 
+    @property
+    def held_bytes(self) -> int:
+        """How much is kept."""
+        return self._size
+
     def get(self, key: str) -> bytes | None:
         """Return what was kept under `key`."""
         with self._lock:

@@ -57,6 +57,7 @@ def test_the_hubs_own_metrics_are_those_that_are_named():
         "goodman_dask_workers",
         "goodman_intake_paused 0.0",
         "goodman_event_streams",
+        "goodman_pictures_bytes",
         "goodman_last_backup_timestamp_seconds 0.0",
         "goodman_disk_free_bytes{",
     ],
