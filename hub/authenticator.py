@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+WRONG = "Invalid username or password"
 TOO_MANY = "Too many failed attempts. Please wait 15 minutes and try again."
 """Said for any name that is locked, known or not."""
 BUSY = "Too many people sign in at this moment. Please try again in a minute."
@@ -116,35 +117,40 @@ class GoodmanAuthenticator(Authenticator):  # type: ignore[misc]
 
         return await asyncio.get_running_loop().run_in_executor(pool, work)
 
-    async def authenticate(self, handler: Any, data: dict[str, str]) -> dict[str, Any] | None:
-        """Return the user's Hub record, or None where the name or password is wrong.
+    async def authenticate(self, handler: Any, data: dict[str, str]) -> dict[str, Any]:
+        """Return the user's Hub record.
 
         Raises
         ------
         tornado.web.HTTPError
-            429, shown on the sign-in page, where the name is locked.
+            Shown on the sign-in page: 403 where the name or password is wrong, 429 where the name
+            is locked.
         """
         name, password = data.get("username", ""), data.get("password", "")
         address = address_of(handler)
         wait = await self.ask(lambda session: attempts.delay_s(session, name, address))
         await asyncio.sleep(wait)
 
-        def sign_in(session: Session) -> tuple[Outcome, dict[str, Any] | None]:
+        def sign_in(session: Session) -> tuple[Outcome, dict[str, Any] | None, bool]:
             answer = authenticate(session, name, password, address)
-            return answer.outcome, self._record(session, answer.user)
+            known = find_user(session, name) is not None
+            return answer.outcome, self._record(session, answer.user), known
 
         if self._waiting >= MOST_WAITING:
             raise web.HTTPError(503, BUSY)
         self._waiting += 1
         try:
-            outcome, record = await self._in(self._hashing, sign_in)
+            outcome, record, known = await self._in(self._hashing, sign_in)
         finally:
             self._waiting -= 1
         if outcome is Outcome.LOCKED:
             raise web.HTTPError(429, TOO_MANY)
-        if record is not None:
-            # What an older password began ends before the new one begins anything.
-            await self.end_outdated_sessions()
+        if record is None:
+            # The Hub itself would log whatever was typed, which may be somebody's password.
+            self.log.warning("Failed sign-in of %s", name if known else "a name without account")
+            raise web.HTTPError(403, WRONG)
+        # What an older password began ends before the new one begins anything.
+        await self.end_outdated_sessions()
         return record
 
     async def end_outdated_sessions(self) -> None:

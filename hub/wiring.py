@@ -75,6 +75,8 @@ SERVICE_VARIABLES = (
 PASSED_ON = ("GOODMAN_DEMO",)
 """Variables that every process is given, so that a demonstration finds its own and stops them."""
 
+HOST_COOKIES = "JUPYTERHUB_COOKIE_HOST_PREFIX_ENABLED"
+"""Tells the service what the Hub tells users' servers by itself: ``__Host-`` before cookies."""
 HTTPS_ONLY = "max-age=31536000"
 """Of one year; without subdomains and preload, which are the operator's to promise."""
 
@@ -278,6 +280,8 @@ def _services(c: Any, at: Ports, host: str, environ: Mapping[str, str]) -> None:
         **threads,
         **marks,
     }
+    if host.startswith("https:"):
+        told[HOST_COOKIES] = "1"
     if account := _service_account(environ):
         told[HELD] = "1"  # by `hold_port`
     tokens = _token_services(environ)
@@ -343,5 +347,9 @@ def _headers(c: Any, host: str, environ: Mapping[str, str]) -> None:
         # Whatever a terminator in front forgets to pass on, browsers come by TLS alone.
         cookies["Secure"] = True
         headers["Strict-Transport-Security"] = HTTPS_ONLY
+    # A page on one subdomain may plant cookies for all of the domain: somebody's own session there
+    # would be everybody's, who then works in a stranger's name. What begins with __Host- it cannot
+    # plant; browsers take that by TLS alone.
+    c.JupyterHub.cookie_host_prefix_enabled = host.startswith("https:")
     headers["Content-Security-Policy"] = written(policy)
     c.JupyterHub.tornado_settings = {"headers": headers, "cookie_options": cookies}

@@ -279,6 +279,19 @@ def test_secrets_are_not_in_the_logs(live, sign_in):
     assert secret not in text
 
 
+def test_a_password_typed_as_a_name_is_not_in_the_logs(live, sign_in, guest):
+    name = guest("mistypes")
+    assert sign_in(f"{GOOD}-typed", "x").last.status_code == 403
+    assert sign_in(name, "not-my-passw0rd").last.status_code == 403
+
+    def logged():
+        return "".join(path.read_text(errors="replace") for path in (live.root / "logs").iterdir())
+
+    assert wait_until(lambda: f"Failed sign-in of {name}" in logged())
+    assert "Failed sign-in of a name without account" in logged()
+    assert f"{GOOD}-typed" not in logged()
+
+
 def form_of(client, path, **fields):
     client.get(path)
     fields["_xsrf"] = client.cookies.get("_xsrf", path="/hub/")

@@ -103,6 +103,19 @@ def test_behind_tls_cookies_are_secure_and_browsers_come_back_by_it(wired):
     assert "Secure" not in wired(**ONE).JupyterHub.tornado_settings["cookie_options"]
 
 
+def test_below_a_domain_of_tls_no_subdomain_plants_a_session(wired):
+    c = wired(**ONE, **NAMES)
+    assert c.JupyterHub.cookie_host_prefix_enabled is True
+    told = c.JupyterHub.services[0]["environment"]
+    assert told["JUPYTERHUB_COOKIE_HOST_PREFIX_ENABLED"] == "1"
+    for more in ({}, {"GOODMAN_SUBDOMAIN_HOST": "http://goodman.localhost:8000"}):
+        c = wired(**ONE, **more)
+        assert c.JupyterHub.cookie_host_prefix_enabled is False, "browsers would keep none"
+        assert (
+            "JUPYTERHUB_COOKIE_HOST_PREFIX_ENABLED" not in c.JupyterHub.services[0]["environment"]
+        )
+
+
 def test_only_users_have_subdomains(wired):
     hook = wired(**ONE, **NAMES).JupyterHub.subdomain_hook
     assert hook("goodman", "g.example.org", "service") == "g.example.org"
