@@ -473,3 +473,35 @@ print(json.dumps(asyncio.run(main())), flush=True)
 os._exit(0)  # not waiting for what nobody answers
 """
     assert attack(made, code, *sorted(listening)) == []
+
+
+def test_nothing_of_a_user_runs_on_when_their_server_has_stopped(installation):
+    made = installation
+    name = made.names[0]
+    uid = pwd.getpwnam(f"goodman-{name}").pw_uid
+    left = attack(
+        made,
+        "import json, subprocess\n"
+        "left = subprocess.Popen(['setsid', 'sleep', '3600'], stdin=-3, stdout=-3, stderr=-3)\n"
+        "print(json.dumps(left.pid))",
+    )
+    assert psutil.Process(left).uids().real == uid
+    client = made.clients[name]
+    client.get("/hub/home")
+    proof = {"X-XSRFToken": client.cookies.get("_xsrf", path="/hub/")}
+    answer = client.delete(f"/hub/api/users/{name}/server", headers=proof)
+    assert answer.status_code in {202, 204}, answer.text
+    wait_until(
+        lambda: (
+            not [
+                process
+                for process in psutil.process_iter(["uids", "status"])
+                if process.info["uids"].real == uid
+                and process.info["status"] != psutil.STATUS_ZOMBIE
+            ]
+        ),
+        "something of the user still runs",
+        lambda: made.log,
+    )
+    client.close()
+    start_server(made, name)
