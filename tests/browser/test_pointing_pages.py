@@ -93,6 +93,16 @@ def test_a_focus_run_shows_its_curve_and_its_best_setting(reader, own):
     paths = [one.get_attribute("d") or "" for one in visible(page, "path.line").all()]
     assert max(path.count("L") for path in paths) > 50
     check_page(reader)
+    # Advanced visualization draws the run among the diagnostics: it has no spectrum to measure.
+    page.locator("[data-action=advanced]").evaluate("(link) => link.removeAttribute('target')")
+    page.locator("[data-action=advanced]").click()
+    page.wait_for_url(f"**/advanced.ipynb?file={run.id}", timeout=PATIENCE_MS)
+    panel = page.locator("[data-panel=focus]")
+    panel.locator("canvas").wait_for(timeout=PATIENCE_MS)
+    assert f"{run.quality['focus_best']:.0f}" in panel.inner_text()
+    assert page.locator(".gl-tabs [aria-selected=true]").first.inner_text() == "Focus"
+    assert page.locator(":is(.gl-curves, .gl-plane, .gl-viewnote):visible").count() == 0
+    check_page(reader)
 
 
 def test_an_acquisition_image_shows_slit_and_target(reader, own):

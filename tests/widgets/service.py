@@ -98,6 +98,7 @@ class State:
         self.comments: list[dict[str, Any]] = []
         self.options: dict[str, Any] = {}
         self.settings: dict[int, dict[str, Any]] = {}
+        self.proposals: list[dict[str, Any]] = []
 
     def emit(self, kind: str, **data: Any) -> None:
         """Add an event (on the server's own loop)."""
@@ -256,6 +257,16 @@ class Reclassify(Handler):
         self.write(row)
 
 
+class Proposals(Handler):
+    def get(self) -> None:
+        page, size = (int(self.get_query_argument(name)) for name in ("page", "page_size"))
+        if size > 500:
+            self.problem(422, "invalid_request", "At most 500.", "page_size")
+            return
+        rows = self.state.proposals
+        self.write({"count": len(rows), "results": rows[(page - 1) * size : page * size]})
+
+
 class Schema(Handler):
     def get(self) -> None:
         number = {"type": "integer", "title": "Max targets", "default": 3}
@@ -357,7 +368,7 @@ class Service:
             (r"files/header/", Header), (r"files/comments/", Comments),
             (r"files/reduce/", Reduce), (r"files/reclassify/", Reclassify),
             (r"openapi.json", Schema), (r"proposals/settings/(\d+)/", Settings),
-            (r"jobs/(\d+)/", Job),
+            (r"proposals/", Proposals), (r"jobs/(\d+)/", Job),
             (r"users/me/", Me), (r"events/", Events),
         ]  # fmt: skip
         app = tornado.web.Application(

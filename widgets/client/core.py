@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 UPLOAD_PATIENCE_S = 180.0
 """The service answers an upload when the file is in the catalogue."""
+PROPOSALS_AT_ONCE = 500
+"""Proposals of one answer, the most that the service gives."""
 WATCH_S = 0.5
 """Between two looks at a job."""
 DIAGNOSTICS_PATIENCE_S = 120.0
@@ -402,10 +404,14 @@ class AsyncClient(PeopleMethods):
         await self.transport.json("DELETE", "api/files/comments/", params=params)
 
     async def proposals(self) -> list[dict[str, Any]]:
-        """Return the proposals that this user belongs to."""
-        answer = await self.transport.json("GET", "api/proposals/", params={"page_size": 200})
-        rows = answer["results"] if isinstance(answer, dict) else answer
-        return cast("list[dict[str, Any]]", rows)
+        """Return the proposals that this user belongs to, all of them, newest first."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = len(found) // PROPOSALS_AT_ONCE + 1
+            answer = await self.proposal_page(page=page, page_size=PROPOSALS_AT_ONCE)
+            found += answer["results"]
+            if len(answer["results"]) < PROPOSALS_AT_ONCE:
+                return found
 
     async def settings(self, proposal: int) -> dict[str, Any]:
         """Return the data-reduction settings of a proposal (by its number)."""

@@ -51,8 +51,9 @@ class Rows(Component):
     """A table.
 
     A column has ``key label`` and may name the ordering that it ``sort``s by, the key of a row
-    that holds its ``link`` or its ``tone``, and a ``kind`` (mono, file). A row has a ``key``,
-    a ``name`` for screen readers, its cells, and may have ``actions`` and ``more`` to unfold.
+    that holds its ``link`` or its ``tone``, and a ``kind`` (mono, file, long, text). A row has a
+    ``key``, a ``name`` for screen readers, its cells, and may have ``actions`` and ``more`` to
+    unfold.
 
     Sends ``filters sort page act pick tool column``.
     """

@@ -58,14 +58,15 @@ class Collaborators:
         )
         self.table = Rows(
             columns=[
-                column("full", "Name"),
-                column("email", "E-mail"),
+                column("full", "Name", kind="text"),
+                column("email", "E-mail", kind="text"),
                 column("state", "Account", tone="tone_of"),
                 column("actions", ""),
             ]
         )
         self.table.when("act", self._act)
-        self.widget = w.VBox([self.table, self.form.widget])
+        # First what is done here: lists of people grow long.
+        self.widget = w.VBox([self.form.widget, self.table])
 
     def show(self, proposal: dict[str, Any], me: dict[str, Any]) -> None:
         """Show the people of a proposal."""

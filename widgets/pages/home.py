@@ -40,10 +40,10 @@ class HomePage:
         plan = Plan(
             title="Your observing proposals",
             columns=[
-                column("pi", "PI"),
+                column("pi", "PI", kind="text"),
                 column("soar_id", "SOAR ID", link="link", kind="mono"),
-                column("title", "Title"),
-                column("abstract", "Abstract"),
+                column("title", "Title", kind="text"),
+                column("abstract", "Abstract", kind="text"),
                 column("newest", "Newest night", kind="mono"),
                 column("news", "New", tone="fresh"),
                 column("actions", ""),

@@ -34,7 +34,7 @@ class JobTable:
                 column("user", "Asked by"),
                 column("created", "Asked at", kind="mono"),
                 column("took", "Took"),
-                column("message", "What it said"),
+                column("message", "What it said", kind="text"),
                 column("actions", ""),
             ],
             read=self._read,

@@ -46,7 +46,7 @@ class LogsPage:
                 column("level", "Level", tone="tone_of"),
                 column("source", "Where"),
                 column("proposal", "Proposal", kind="mono"),
-                column("message", "What happened"),
+                column("message", "What happened", kind="text"),
                 column("actions", ""),
             ],
             read=self._read,

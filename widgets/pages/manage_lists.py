@@ -136,7 +136,11 @@ class Partners(_Entries):
 
     def columns(self) -> list[dict[str, Any]]:
         """Return the columns of the table."""
-        return [column("label", "Partner"), column("users", "Accounts"), column("actions", "")]
+        return [
+            column("label", "Partner", kind="text"),
+            column("users", "Accounts"),
+            column("actions", ""),
+        ]
 
     def fields(self) -> list[dict[str, Any]]:
         """Return the fields of the form."""
@@ -164,8 +168,10 @@ class Semesters(_Entries):
             shell,
             self._import,
             title="Import a semester",
-            intro="One line is one proposal. The first line names the columns, as docs/operator.md"
-            " lists them. Nothing is taken away, and the same file twice changes nothing.",
+            intro="One line is one proposal. The first line names the columns: soar_id, pi_email"
+            " and, as far as known, semester, title, abstract, public_date, pi_first_name,"
+            " pi_last_name, partner, collaborators. Nothing is taken away, and the same file twice"
+            " changes nothing.",
             groups=[{"label": "", "fields": [forms.area("csv", "CSV", rows=8, required=True)]}],
             buttons=[
                 forms.button("try", "Say what it would do", main=True),
@@ -181,7 +187,7 @@ class Semesters(_Entries):
             columns=[
                 column("line", "Line"),
                 column("soar_id", "SOAR ID"),
-                column("text", "What", tone="tone_of"),
+                column("text", "What", tone="tone_of", kind="text"),
             ],
             message="",
         )

@@ -33,8 +33,8 @@ class ManageProposals:
             columns=[
                 column("soar_id", "SOAR ID", link="link", kind="mono"),
                 column("semester", "Semester"),
-                column("pi", "PI"),
-                column("title", "Title"),
+                column("pi", "PI", kind="text"),
+                column("title", "Title", kind="text"),
                 column("people", "Collaborators"),
                 column("actions", ""),
             ],
@@ -256,7 +256,7 @@ class Unclaimed:
                 column("frames", "Raw frames"),
                 column("first", "First night", kind="mono"),
                 column("last", "Last night", kind="mono"),
-                column("similar", "Looks like"),
+                column("similar", "Looks like", kind="text"),
             ],
         )
         fields = [

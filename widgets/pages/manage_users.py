@@ -34,9 +34,9 @@ class ManageUsers:
         plan = Plan(
             title="Users",
             columns=[
-                column("full", "Name"),
+                column("full", "Name", kind="text"),
                 column("username", "User name", kind="mono"),
-                column("email", "E-mail"),
+                column("email", "E-mail", kind="text"),
                 column("partner", "Partner"),
                 column("rights", "Rights"),
                 column("state", "Account", tone="tone_of"),

@@ -62,10 +62,10 @@ class NightPage:
             columns=[
                 column("name", "File", link="href", kind="long"),
                 column("obstype", "Obstype"),
-                column("object", "Object"),
+                column("object", "Object", kind="text"),
                 column("setup", "Set-up"),
                 column("state", "State", tone="tone_of"),
-                column("waits", "Waits for, or why it failed", tone="tone_of"),
+                column("waits", "Waits for, or why it failed", tone="tone_of", kind="text"),
             ],
         )
         self.masters = Rows(
@@ -84,7 +84,7 @@ class NightPage:
             columns=[
                 column("name", "File", link="href", kind="long"),
                 column("what", "What"),
-                column("object", "Object"),
+                column("object", "Object", kind="text"),
                 column("setup", "Set-up"),
                 column("value", "Measured", tone="tone_of"),
             ],

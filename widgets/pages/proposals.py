@@ -72,9 +72,9 @@ class ProposalsPage:
             title="Observing proposals",
             columns=[
                 column("soar_id", "SOAR ID", link="link", kind="mono"),
-                column("pi", "PI"),
-                column("title", "Title"),
-                column("abstract", "Abstract"),
+                column("pi", "PI", kind="text"),
+                column("title", "Title", kind="text"),
+                column("abstract", "Abstract", kind="text"),
                 column("semester", "Semester"),
                 column("people", "Collaborators"),
                 column("actions", ""),

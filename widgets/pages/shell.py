@@ -91,7 +91,8 @@ class Shell:
         elif isinstance(error, ClientError):
             self.say(str(error), "bad", retry=name == "events")
         else:
-            self.say(f"Something on this page failed: {error!r}. The log has more.", "bad")
+            what = "Reload it; if it fails again, tell whom the bottom of the page names"
+            self.say(f"Something on this page failed. {what}: {error!r}", "bad")
 
     def _retry(self) -> None:
         self.say("")

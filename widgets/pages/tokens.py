@@ -29,7 +29,7 @@ class Tokens:
         self.table = Rows(
             title="API tokens",
             columns=[
-                column("note", "For"),
+                column("note", "For", kind="text"),
                 column("created", "Made", kind="mono"),
                 column("used", "Last used", kind="mono"),
                 column("expires", "Valid until", kind="mono"),

@@ -245,16 +245,19 @@ def _focus_words(numbers: Mapping[str, Any]) -> tuple[str, str]:
         newest = numbers.get("fwhm_newest_px")
         width = f"; newest {newest:.2f} px" if newest is not None else ""
         return f"best focus not bracketed yet{width}", "warn"
-    best, error, fwhm = (numbers[key] for key in ("focus_best", "focus_error", "fwhm_best_px"))
-    return f"{numbers['focus_card']} {best:.0f} ± {error:.0f}, FWHM {fwhm:.2f} px", "good"
+    card, error = numbers.get("focus_card") or "Focus", numbers.get("focus_error")
+    said = f"{card} {numbers['focus_best']:.0f}" + ("" if error is None else f" ± {error:.0f}")
+    fwhm = numbers.get("fwhm_best_px")
+    return said + ("" if fwhm is None else f", FWHM {fwhm:.2f} px"), "good"
 
 
 def _offset_words(numbers: Mapping[str, Any]) -> tuple[str, str]:
     """Return how far the target is from the slit, or that none is seen."""
     if numbers.get("offset_arcsec") is None:
         return "no target seen", "warn"
-    across, error = numbers["offset_arcsec"], numbers["offset_error_arcsec"]
-    return f"target {across:+.2f} ± {error:.2f} arcsec from the slit", "plain"
+    error = numbers.get("offset_error_arcsec")
+    width = "" if error is None else f" ± {error:.2f}"
+    return f"target {numbers['offset_arcsec']:+.2f}{width} arcsec from the slit", "plain"
 
 
 def _exposure(file: Mapping[str, Any]) -> str:

@@ -210,3 +210,9 @@ def test_the_browsers_path_is_told_apart_from_the_kernels():
 def test_no_address_is_said_with_a_remedy(url: str):
     with pytest.raises(NoServiceError):
         find_address(url, environ={})
+
+
+@pytest.mark.parametrize("count", [0, 3, 500, 1201])
+async def test_all_proposals_come_however_many(client, service: Service, count: int):
+    service.state.proposals = [{"id": number} for number in range(count)]
+    assert await client.proposals() == service.state.proposals

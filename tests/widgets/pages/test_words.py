@@ -155,6 +155,13 @@ def test_the_choice_of_calibrations_is_shown_with_its_reasons():
             "plain",
         ),
         ({"slit_column": 2071.0}, "no target seen", "warn"),
+        # Of an older version, which did not tell as much.
+        ({"focus_card": "CAM_FOC", "focus_best": -620.4}, "CAM_FOC -620", "good"),
+        (
+            {"slit_column": 2071.0, "offset_arcsec": 0.4},
+            "target +0.40 arcsec from the slit",
+            "plain",
+        ),
     ],
 )
 def test_quality_is_one_number_that_says_most(numbers, value, tone):
