@@ -155,6 +155,8 @@ def _sign_in(c: Any, environ: Mapping[str, str]) -> None:
     c.JupyterHub.authenticator_class = GoodmanAuthenticator
     c.GoodmanAuthenticator.database = database_url(environ)
     c.JupyterHub.template_paths = [str(Path(__file__).resolve().parent / "templates")]
+    name, email = (environ.get(key, "") for key in userserver.CONTACT)
+    c.JupyterHub.template_vars = {"contact": {"name": name, "email": email}}
     c.JupyterHub.default_url = ""
 
 
