@@ -2,7 +2,7 @@
 function render({ model, el }) {
   el.classList.add("gl-card", "gl-facets");
   const clear = h("button", { type: "button", class: "gl-act", onclick: () => clearAll() }, "Clear all");
-  const text = h("input", { type: "search", class: "gl-filter", placeholder: "Object, file or proposal", "aria-label": "Free text", spellcheck: "false" });
+  const text = h("input", { type: "search", class: "gl-filter", placeholder: "Object, file or id", "aria-label": "Free text", spellcheck: "false" });
   const from = h("input", { type: "date", "aria-label": "From this UT date" });
   const to = h("input", { type: "date", "aria-label": "To this UT date" });
   const ra = h("input", { type: "text", "aria-label": "Right ascension", placeholder: "05:34:22.4 or 83.59", spellcheck: "false" });
