@@ -8,16 +8,23 @@ ones do. Groups of the Hub follow memberships of proposals.
 from __future__ import annotations
 
 import asyncio
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyterhub.auth import Authenticator
+from sqlalchemy.exc import SQLAlchemyError
 from tornado import web
 from traitlets import Bool, Integer, Unicode, default
 
 from goodman_live.hub.accounts import attempts
-from goodman_live.hub.accounts.database import database_url, make_engine, session_factory
+from goodman_live.hub.accounts.database import (
+    database_url,
+    is_away,
+    make_engine,
+    session_factory,
+)
 from goodman_live.hub.accounts.passwords import verify_password
 from goodman_live.hub.accounts.proposals import groups_of
 from goodman_live.hub.accounts.users import Outcome, authenticate, find_user
@@ -39,10 +46,14 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+log = logging.getLogger(__name__)
+
 WRONG = "Invalid username or password"
 TOO_MANY = "Too many failed attempts. Please wait 15 minutes and try again."
 """Said for any name that is locked, known or not."""
 BUSY = "Too many people sign in at this moment. Please try again in a minute."
+AWAY = "The accounts cannot be reached at this moment. Please try again in a minute."
+"""Said where the database is locked for long, or away."""
 DATABASE_THREADS = 4
 MOST_WAITING = 100
 """Sign-ins that may wait for a thread; beyond it there is a flood."""
@@ -112,8 +123,16 @@ class GoodmanAuthenticator(Authenticator):  # type: ignore[misc]
 
     async def _in(self, pool: ThreadPoolExecutor, question: Callable[[Session], Result]) -> Result:
         def work() -> Result:
-            with self.sessions() as session:
-                return question(session)
+            try:
+                with self.sessions() as session:
+                    return question(session)
+            except SQLAlchemyError as error:
+                if not is_away(error):
+                    raise
+                log.warning("The accounts cannot be reached: %s", type(error).__name__)
+                away: Any = web.HTTPError(503, AWAY)
+                away.headers = {"Retry-After": "5"}  # the Hub sends these along
+                raise away from error
 
         return await asyncio.get_running_loop().run_in_executor(pool, work)
 

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from goodman_live.hub.accounts.models import User
 from goodman_live.server_extension.catalogue.activity import Comment
 from goodman_live.server_extension.catalogue.errors import ForbiddenError, NotFoundError
+from goodman_live.server_extension.catalogue.filters import LARGEST
 from goodman_live.server_extension.catalogue.frames import Frame
 from goodman_live.server_extension.catalogue.permission import visible_to
 from goodman_live.server_extension.engine.events import append_event
@@ -17,7 +18,7 @@ from goodman_live.server_extension.handler import ApiHandler
 from goodman_live.server_extension.inputs import Strict
 from goodman_live.server_extension.operation import operation
 from goodman_live.server_extension.schemas import Answer, CommentModel
-from goodman_live.server_extension.selection import LARGEST_ID, FileChoice, chosen
+from goodman_live.server_extension.selection import FileChoice, chosen
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -34,7 +35,7 @@ class NewComment(FileChoice):
 class CommentChoice(Strict):
     """A comment to remove."""
 
-    comment_id: int = Field(ge=0, le=LARGEST_ID)
+    comment_id: int = Field(ge=0, le=LARGEST)
 
 
 class Comments(Answer):

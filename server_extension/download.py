@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from sqlalchemy import select
 
 from goodman_live.server_extension.catalogue.errors import NotFoundError
+from goodman_live.server_extension.catalogue.filters import LARGEST
 from goodman_live.server_extension.catalogue.frames import Frame
 from goodman_live.server_extension.catalogue.permission import visible_to
 from goodman_live.server_extension.catalogue.queries import get_frame, get_frame_by_name
@@ -16,7 +17,6 @@ from goodman_live.server_extension.engine.products import TEXT
 from goodman_live.server_extension.handler import ApiHandler
 from goodman_live.server_extension.inputs import Strict
 from goodman_live.server_extension.operation import operation
-from goodman_live.server_extension.selection import LARGEST_ID
 from goodman_live.server_extension.transfer import (
     Span,
     archive_of,
@@ -151,7 +151,7 @@ def files_to_send(session: Session, viewer: Viewer, query: DownloadQuery) -> lis
     wanted = list(dict.fromkeys(query.id or ()))
     if len(wanted) == 1:
         return [get_frame(session, viewer, wanted[0])]
-    if bad := [number for number in wanted if not 0 < number <= LARGEST_ID]:
+    if bad := [number for number in wanted if not 0 < number <= LARGEST]:
         raise NotFoundError(f"There is no file of id {bad[0]}.", field="id")
     rows = session.scalars(select(Frame).where(Frame.id.in_(wanted), visible_to(viewer)))
     found = {frame.id: frame for frame in rows}

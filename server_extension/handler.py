@@ -17,9 +17,12 @@ from jupyter_server.base.handlers import JupyterHandler
 from pydantic import BaseModel
 from tornado.web import HTTPError, authenticated
 
+from goodman_live.hub.accounts.database import is_away
 from goodman_live.hub.addresses import address_of
 from goodman_live.pipeline.core.errors import GoodmanError
 from goodman_live.server_extension import repeats
+from goodman_live.server_extension.catalogue.errors import BusyError, NotFoundError
+from goodman_live.server_extension.catalogue.filters import LARGEST
 from goodman_live.server_extension.catalogue.viewer import (
     INSTRUMENT_VIEWER,
     LOCAL_OWNER,
@@ -237,6 +240,9 @@ class ApiHandler(JupyterHandler):
     def arguments_for(self, contract: Operation, path: dict[str, str]) -> dict[str, Any]:
         """Return the validated arguments of a method: numbers of the path, query and body."""
         arguments: dict[str, Any] = {name: int(text) for name, text in path.items()}
+        for name, number in arguments.items():
+            if number > LARGEST:
+                raise NotFoundError(f"There is nothing of {name} {number}.", field=name)
         query = parse_query(contract.query, self.request.query_arguments)
         if contract.query is not None:
             arguments["query"] = query
@@ -325,11 +331,17 @@ class ApiHandler(JupyterHandler):
         if isinstance(value, GoodmanError) and value.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             log.debug("%s %s: %s", self.request.method, self.request.path, value)
             return
+        if is_away(value):
+            log.warning("%s %s: %s", self.request.method, self.request.path, type(value).__name__)
+            return
         super().log_exception(kind, value, trace)
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         """Answer with the status that a `GoodmanError` carries."""
         error = kwargs.get("exc_info", (None, None))[1]
+        if is_away(error):
+            error = BusyError()
+            kwargs["exc_info"] = (BusyError, error, None)
         if isinstance(error, GoodmanError):
             status_code = error.status
         allow = self._headers.get("Allow")

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from goodman_live.hub.accounts.models import User
 from goodman_live.server_extension.catalogue.errors import ForbiddenError, NotFoundError
+from goodman_live.server_extension.catalogue.filters import LARGEST
 from goodman_live.server_extension.catalogue.frames import Frame
 from goodman_live.server_extension.catalogue.permission import may_change, visible_to
 from goodman_live.server_extension.catalogue.work import LIVE_STATES, Job
@@ -30,7 +31,7 @@ class JobQuery(Strict):
 
     status: list[Literal["queued", "running", "done", "failed", "cancelled"]] | None = None
     block: list[str] | None = None
-    file_id: int | None = Field(None, ge=0, le=2**63 - 1, description="Jobs on this file.")
+    file_id: int | None = Field(None, ge=0, le=LARGEST, description="Jobs on this file.")
     proposal_id: list[str] | None = None
     page: int = Field(1, ge=1, le=10**9)
     page_size: int = Field(20, ge=1, le=500)

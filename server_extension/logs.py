@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, Field
 from sqlalchemy import func, select
 
 from goodman_live.server_extension.catalogue.activity import LogEntry
+from goodman_live.server_extension.catalogue.filters import LARGEST
 from goodman_live.server_extension.catalogue.permission import visible_to
 from goodman_live.server_extension.handler import ApiHandler
 from goodman_live.server_extension.inputs import Strict
@@ -26,8 +27,8 @@ class LogQuery(Strict):
     level: list[Literal["info", "warning", "error"]] | None = None
     source: list[str] | None = None
     proposal_id: list[str] | None = None
-    file_id: int | None = Field(None, ge=0, le=2**63 - 1)
-    job_id: int | None = Field(None, ge=0, le=2**63 - 1)
+    file_id: int | None = Field(None, ge=0, le=LARGEST)
+    job_id: int | None = Field(None, ge=0, le=LARGEST)
     since: AwareDatetime | None = Field(None, description="Nothing older.")
     search: str = Field("", max_length=200)
     page: int = Field(1, ge=1, le=10**9)

@@ -22,6 +22,7 @@ from goodman_live.hub.mail.letters import Kind
 from goodman_live.hub.mail.queue import ask_for
 from goodman_live.pipeline.settings import ReductionSettings
 from goodman_live.server_extension.catalogue.errors import ConflictError, ForbiddenError
+from goodman_live.server_extension.catalogue.filters import LARGEST
 from goodman_live.server_extension.handler import ApiHandler
 from goodman_live.server_extension.inputs import RequestError, Strict
 from goodman_live.server_extension.operation import Access, operation
@@ -61,7 +62,9 @@ class ProposalChange(Strict):
     semester: str | None = Field(None, max_length=16)
     title: str | None = Field(None, max_length=500)
     abstract: str | None = Field(None, max_length=20_000)
-    user: int | None = Field(None, ge=0, description="Id of the principal investigator.")
+    user: int | None = Field(
+        None, ge=0, le=LARGEST, description="Id of the principal investigator."
+    )
     email: str | None = Field(None, max_length=254, description="Or their e-mail.")
     public_date: AwareDatetime | None = Field(
         None, description="When its frames become public; null for the frames' own dates."

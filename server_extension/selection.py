@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
+from goodman_live.server_extension.catalogue.filters import LARGEST
 from goodman_live.server_extension.catalogue.queries import get_frame, get_frame_by_name
 from goodman_live.server_extension.inputs import Strict
 
@@ -15,13 +16,11 @@ if TYPE_CHECKING:
     from goodman_live.server_extension.catalogue.frames import Frame
     from goodman_live.server_extension.catalogue.viewer import Viewer
 
-LARGEST_ID = 2**63 - 1
-
 
 class FileChoice(Strict):
     """One file."""
 
-    id: int | None = Field(None, ge=0, le=LARGEST_ID, description="Id of the file.")
+    id: int | None = Field(None, ge=0, le=LARGEST, description="Id of the file.")
     file_name: str | None = Field(
         None, max_length=255, description="Or its name, if only one file that you see has it."
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt  # noqa: TC003 (pydantic reads it)
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 from sqlalchemy import func, or_, select, update
@@ -27,6 +27,7 @@ from goodman_live.hub.accounts.proposals import (
 )
 from goodman_live.server_extension.catalogue.activity import Event, LogEntry
 from goodman_live.server_extension.catalogue.errors import ConflictError, NotFoundError
+from goodman_live.server_extension.catalogue.filters import LARGEST
 from goodman_live.server_extension.catalogue.frames import Frame
 from goodman_live.server_extension.catalogue.work import Job
 from goodman_live.server_extension.engine.events import frame_event
@@ -94,7 +95,7 @@ class Reassignment(Strict):
 
     from_soar_id: str = Field(min_length=1, max_length=80)
     to_soar_id: str = Field(min_length=1, max_length=80)
-    file_ids: list[int] = Field(
+    file_ids: list[Annotated[int, Field(ge=0, le=LARGEST)]] = Field(
         default_factory=list,
         max_length=1000,
         description="Only these raw frames and what was made of them; default all of the id.",

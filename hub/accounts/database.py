@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.orm import Session, sessionmaker
 
 if TYPE_CHECKING:
@@ -82,6 +86,7 @@ def make_engine(url: str, **options: Any) -> Engine:
         _make_file(Path(parsed.database))
     # A session may move between threads; two never use it at once.
     engine = create_engine(parsed, connect_args={"check_same_thread": False}, **options)
+    engine.dialect.statement_compiler = _Hinting
     event.listen(engine, "connect", _tune_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -108,6 +113,26 @@ def _make_file(path: Path) -> None:
 def session_factory(engine: Engine) -> sessionmaker[Session]:
     """Return a factory of sessions whose objects stay readable after commit."""
     return sessionmaker(engine, expire_on_commit=False)
+
+
+class _Hinting(SQLiteCompiler):
+    """Writes hints, such as ``INDEXED BY``, after the table that they are of."""
+
+    def get_from_hint_text(self, table: Any, text: str | None) -> str | None:  # noqa: ARG002
+        return text
+
+
+def is_away(error: BaseException | None) -> bool:
+    """Tell whether a database was locked, or is away: it may answer when it is asked again."""
+    if isinstance(error, NoConnectionError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        # The low byte; what it is locked by is in the others.
+        code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+        return code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+    return isinstance(error, OperationalError) or error.connection_invalidated
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:

@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Date, Integer, String, cast, func, literal, null, select, union_all
 
-from goodman_live.server_extension.catalogue.filters import COLUMNS, FACETS, TALLIED, Filters
+from goodman_live.server_extension.catalogue.filters import (
+    COLUMNS,
+    FACETS,
+    LARGEST,
+    TALLIED,
+    Filters,
+)
 from goodman_live.server_extension.catalogue.frames import Frame
 from goodman_live.server_extension.catalogue.permission import visible_to
+from goodman_live.server_extension.catalogue.reading import reading_of, tallied_count
 from goodman_live.server_extension.catalogue.tallies import FrameTally
 
 if TYPE_CHECKING:
@@ -32,24 +39,25 @@ def count_frames(session: Session, viewer: Viewer, filters: Filters | None = Non
     filters = filters or Filters()
     if filters.max_id is not None:
         return _count_until(session, viewer, filters, filters.max_id)
-    tallied = filters.tallied()
-    if tallied is not None:
-        total = select(func.sum(FrameTally.n)).where(visible_to(viewer, FrameTally), *tallied)
-        return int(session.scalar(total) or 0)
-    return _count_rows(session, visible_to(viewer), *filters.clauses())
+    if filters.tallied() is not None:
+        return tallied_count(session, viewer, filters)
+    return _count_rows(session, viewer, filters)
 
 
 def _count_until(session: Session, viewer: Viewer, filters: Filters, newest: int) -> int:
     """Count all, less what came since: those are few."""
     every = replace(filters, max_id=None)
     if every.tallied() is None:
-        return _count_rows(session, visible_to(viewer), *filters.clauses())
-    since = _count_rows(session, visible_to(viewer), Frame.id > newest, *every.clauses())
+        return _count_rows(session, viewer, filters)
+    last = min(newest, LARGEST)
+    later = select(func.count()).where(visible_to(viewer), Frame.id > last, *every.clauses())
+    since = session.scalar(later) or 0
     return max(count_frames(session, viewer, every) - since, 0)
 
 
-def _count_rows(session: Session, *where: ColumnElement[bool]) -> int:
-    return session.scalar(select(func.count()).select_from(Frame).where(*where)) or 0
+def _count_rows(session: Session, viewer: Viewer, filters: Filters) -> int:
+    found = reading_of(session, viewer, filters).select(session, [Frame.id]).subquery()
+    return session.scalar(select(func.count()).select_from(found)) or 0
 
 
 def facets(
@@ -108,8 +116,10 @@ def _facet(
     session: Session, viewer: Viewer, filters: Filters, name: str, limit: int
 ) -> list[tuple[Any, int]]:
     column = COLUMNS[name]
-    query = select(column, func.count()).where(visible_to(viewer), *filters.clauses(without=name))
-    return _counted(session, query, column, func.count(), limit)
+    others = filters.but(name)
+    found = reading_of(session, viewer, others).select(session, [column.label("value")]).subquery()
+    query = select(found.c.value, func.count())
+    return _counted(session, query, found.c.value, func.count(), limit)
 
 
 def _counted(
@@ -129,12 +139,8 @@ def _facets_at_once(
     """
     always, of_facets = filters.split(names)
     columns = [COLUMNS[name].label(f"of_{name}") for name in names]
-    base = (
-        select(*columns)
-        .where(visible_to(viewer), *always.clauses())
-        .cte("base")
-        .prefix_with("MATERIALIZED")
-    )
+    found = reading_of(session, viewer, always).select(session, columns)
+    base = found.cte("base").prefix_with("MATERIALIZED")
     kept = {name: base.c[f"of_{name}"] for name in names}
     nothing = [cast(null(), kind()).label(kind.__name__) for kind in _KINDS]
     every = select(literal(_EVERY).label("facet"), *nothing, func.count().label("n"))
@@ -156,15 +162,15 @@ def _facets_at_once(
         )
         parts.append(select(*part.c))
     total_of_all = 0
-    found: dict[str, list[tuple[Any, int]]] = {name: [] for name in names}
+    told: dict[str, list[tuple[Any, int]]] = {name: [] for name in names}
     for number, *values, counted in session.execute(union_all(*parts)):
         if number == _EVERY:
             total_of_all = int(counted)
             continue
         value = next(one for one in values if one is not None)
-        found[names[number]].append((value, int(counted)))
+        told[names[number]].append((value, int(counted)))
     return total_of_all, {
-        name: sorted(rows, key=lambda row: (-row[1], row[0])) for name, rows in found.items()
+        name: sorted(rows, key=lambda row: (-row[1], row[0])) for name, rows in told.items()
     }
 
 

@@ -31,3 +31,14 @@ class QueryError(GoodmanError):
 
     status = 400
     code = "bad_query"
+
+
+class BusyError(GoodmanError):
+    """The database was locked for long, or is away: it is nobody's fault, and passes."""
+
+    status = 503
+    code = "busy"
+    headers = {"Retry-After": "5"}  # noqa: RUF012 (read alone)
+
+    def __init__(self) -> None:
+        super().__init__("The catalogue is busy.", remedy="Try again in some seconds.")

@@ -6,11 +6,34 @@ from datetime import date, datetime  # noqa: TC003 (SQLAlchemy reads it at run t
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Date, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Date,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from goodman_live.hub.accounts.models import Base, utc_now
 from goodman_live.server_extension.catalogue.audience import Audience
+
+UNFINISHED = text("(provisional OR state IN ('waiting', 'failed'))")
+"""What better calibrations may change, in the words of the index `ix_frames_unfinished`."""
+
+
+def _where_there(column: str) -> Index:
+    """Return an index of the rows that have a value.
+
+    SQLite's statistics of a catalogue of raw frames alone would say of an index of all rows that
+    one value, null, has them all: it would not be used any more for the first products.
+    """
+    there = text(f"{column} IS NOT NULL")
+    return Index(f"ix_frames_{column}", column, sqlite_where=there, postgresql_where=there)
 
 
 class Frame(Audience, Base):
@@ -69,6 +92,14 @@ class Frame(Audience, Base):
         # told to, takes the index of which it can use the most.
         Index("ix_frames_night", "night", "data_type", "camera", "xbin", "ybin", "kind"),
         Index("ix_frames_path", "directory_name", "file_name"),
+        # Few of an archive; looked for among all of a set-up by every new master and arc.
+        Index(
+            "ix_frames_unfinished",
+            *("kind", "data_type", "camera", "xbin", "ybin", "is_current"),
+            sqlite_where=UNFINISHED,
+            postgresql_where=UNFINISHED,
+        ),
+        *(_where_there(name) for name in ("checksum", "original_id", "parent_id", "job_id")),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -79,17 +110,13 @@ class Frame(Audience, Base):
     directory_name: Mapped[str] = mapped_column(String(1000))
     size: Mapped[int] = mapped_column(BigInteger, default=0)
     """Bytes."""
-    checksum: Mapped[str | None] = mapped_column(String(64), index=True)
+    checksum: Mapped[str | None] = mapped_column(String(64))
     """SHA-256 of the file, hexadecimal; null only while a backlog is being read."""
 
-    original_id: Mapped[int | None] = mapped_column(
-        ForeignKey("frames.id", ondelete="SET NULL"), index=True
-    )
+    original_id: Mapped[int | None] = mapped_column(ForeignKey("frames.id", ondelete="SET NULL"))
     """The raw frame a product descends from; null for a raw frame and for masters."""
     original_name: Mapped[str] = mapped_column(String(255), default="")
-    parent_id: Mapped[int | None] = mapped_column(
-        ForeignKey("frames.id", ondelete="SET NULL"), index=True
-    )
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("frames.id", ondelete="SET NULL"))
     """The frame that the block ran on; null for a raw frame and for masters."""
     parent_name: Mapped[str] = mapped_column(String(255), default="")
 
@@ -161,8 +188,7 @@ class Frame(Audience, Base):
     block: Mapped[str] = mapped_column(String(40), default="")
     """Block that made it; empty for a raw frame."""
     job_id: Mapped[int | None] = mapped_column(
-        ForeignKey("jobs.id", ondelete="SET NULL", use_alter=True, name="fk_frames_job"),
-        index=True,
+        ForeignKey("jobs.id", ondelete="SET NULL", use_alter=True, name="fk_frames_job")
     )
     settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """Settings that it was made with."""

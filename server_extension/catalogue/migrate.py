@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from goodman_live.hub.accounts.database import BEGIN, WRITE, make_engine
 
@@ -40,6 +40,7 @@ def migrate(url: str, revision: str = "head") -> str:
                 connection.commit()
             try:
                 command.upgrade(_config(connection), revision)
+                _forget_statistics(connection)
                 return current_revision(connection)
             finally:
                 connection.rollback()
@@ -48,6 +49,17 @@ def migrate(url: str, revision: str = "head") -> str:
                     connection.commit()
     finally:
         engine.dispose()
+
+
+def _forget_statistics(connection: Connection) -> None:
+    """Remove what somebody's ANALYZE left in SQLite.
+
+    Nobody keeps it up: statistics of a young catalogue make SQLite read all of it when it has
+    grown. What is asked here names its indexes, and is as fast without.
+    """
+    if connection.dialect.name == "sqlite" and inspect(connection).has_table("sqlite_stat1"):
+        connection.execute(text("DELETE FROM sqlite_stat1"))
+        connection.commit()
 
 
 def current_revision(connection: Connection) -> str:

@@ -17,7 +17,6 @@ from sqlalchemy import (
     false,
     func,
     literal,
-    not_,
     or_,
     select,
     true,
@@ -31,7 +30,6 @@ from goodman_live.hub.accounts.models import Proposal, User, collaborators, utc_
 from goodman_live.server_extension.catalogue.frames import Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy.orm import Session
@@ -71,39 +69,16 @@ def visible_to(
     if viewer.sees_all:
         return true()
     moment = now or utc_now()
-    readable = Among(rows.proposal_id, _readable(viewer, moment))
-    return and_(*_common(viewer, rows), or_(*_ways(rows, readable, moment)))
+    readable = Among(rows.proposal_id, readable_now(viewer, moment))
+    return and_(*common_to_all(viewer, rows), or_(*ways_of_seeing(rows, readable, moment)))
 
 
-def select_seen(
-    session: Session, viewer: Viewer, columns: Sequence[Any], *where: ColumnElement[bool]
-) -> Select[Any]:
-    """Return a query of `columns` of the frames that `viewer` may see and that meet `where`.
-
-    The frames of `visible_to`, one way of seeing after the other, each by its own index: where
-    the viewer sees little of a large catalogue, a database finds them faster than by one clause.
-    """
-    if viewer.sees_all:
-        return select(*columns).where(*where)
-    moment = utc_now()
-    readable = Frame.proposal_id.in_(session.scalars(_readable(viewer, moment)).all())
-    ways = _ways(Frame, readable, moment)
-    arms = [
-        select(*columns).where(
-            *_common(viewer, Frame), way, *(not_(before) for before in ways[:number]), *where
-        )
-        for number, way in enumerate(ways)
-    ]
-    found = union_all(*arms).subquery()
-    return select(*found.c)
-
-
-def _common(viewer: Viewer, rows: type[Audience]) -> list[ColumnElement[bool]]:
+def common_to_all(viewer: Viewer, rows: type[Audience]) -> list[ColumnElement[bool]]:
     """Return what must hold in any case."""
     return [_active(viewer), or_(rows.owner_id.is_(None), rows.owner_id == viewer.user_id)]
 
 
-def _ways(
+def ways_of_seeing(
     rows: type[Audience], readable: ColumnElement[bool], now: datetime
 ) -> list[ColumnElement[bool]]:
     """Return the ways in which a row may be seen; none of them is ever null."""
@@ -147,7 +122,7 @@ def _among_array(element: Among, compiler: Any, **named: Any) -> str:
     return f"{column} = ANY (ARRAY{compiler.process(element.query, **named)})"
 
 
-def _readable(viewer: Viewer, now: datetime) -> Select[Any]:
+def readable_now(viewer: Viewer, now: datetime) -> Select[Any]:
     """Return a query of the proposals whose shared frames `viewer` may all see now."""
     opened = select(Proposal.soar_id).where(Proposal.public_date <= now, Proposal.soar_id != "")
     query: Select[Any] = select(

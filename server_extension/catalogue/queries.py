@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from astropy.io.fits import Header
-from sqlalchemy import and_, func, select
+from sqlalchemy import func, select
 
 from goodman_live.server_extension.catalogue.counts import (
     count_and_facets,
@@ -30,7 +30,14 @@ from goodman_live.server_extension.catalogue.frames import (
     HeaderRepair,
     ProductInput,
 )
-from goodman_live.server_extension.catalogue.permission import select_seen, visible_to
+from goodman_live.server_extension.catalogue.permission import visible_to
+from goodman_live.server_extension.catalogue.reading import (
+    FILTERED_START,
+    Reading,
+    by_index,
+    index_of_order,
+    reading_of,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -64,6 +71,8 @@ GATHER = 2.0
 """Rows passed over along an index cost as much as finding and sorting one."""
 FEW = 5000
 """So many are sorted in any case: they may lie together at the far end of a walk."""
+MANY = 20_000
+"""So many, where no index has the filter and the order together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +113,12 @@ def list_frames(
         If a filter, ordering or page is unknown or out of range.
     """
     filters = filters or Filters()
-    where = filters.clauses()
     keys = read_ordering(ordering)
     offset = (page - 1) * page_size
     if page < 1 or page_size < 1 or offset > DEEPEST:
         raise QueryError(f"No page {page} of {page_size}.", remedy="Begin at 1.", field="page")
-    few = _few(session, viewer, where) if filters.search.strip() else None
+    reading = reading_of(session, viewer, filters)
+    few = _few(session, reading) if filters.search.strip() else None
     count = count_frames(session, viewer, filters) if few is None else len(few)
     if offset >= count:
         return FramePage(count, [])
@@ -118,7 +127,7 @@ def list_frames(
     skip = count - offset - size if backwards else offset
     order = [(column, up != backwards) for column, up in keys]
     if few is None:
-        ids = _ids(session, viewer, where, order, (skip, size, count))
+        ids = _ids(session, reading, order, (skip, size, count))
     else:
         ids = _sorted(session, few, order)[skip : skip + size]
     found = {row.id: row for row in session.scalars(select(Frame).where(Frame.id.in_(ids)))}
@@ -126,16 +135,13 @@ def list_frames(
     return FramePage(count, rows[::-1] if backwards else rows)
 
 
-def _few(
-    session: Session, viewer: Viewer, where: Sequence[ColumnElement[bool]]
-) -> list[int] | None:
+def _few(session: Session, reading: Reading) -> list[int] | None:
     """Return the ids of all frames that match, or None where they are more than `FEW`.
 
     To find them in a large catalogue takes long, so that it is done once, not once to count them
     and once to sort them.
     """
-    query = select_seen(session, viewer, [Frame.id], *where).limit(FEW + 1)
-    found = list(session.scalars(query))
+    found = list(session.scalars(reading.select(session, [Frame.id]).limit(FEW + 1)))
     return found if len(found) <= FEW else None
 
 
@@ -149,25 +155,25 @@ def _sorted(session: Session, ids: list[int], order: Order) -> list[int]:
 
 
 def _ids(
-    session: Session,
-    viewer: Viewer,
-    where: Sequence[ColumnElement[bool]],
-    order: Order,
-    span: tuple[int, int, int],
+    session: Session, reading: Reading, order: Order, span: tuple[int, int, int]
 ) -> list[int]:
     """Return the ids from ``skip`` on, ``size`` of them, of ``count`` that match."""
     skip, size, count = span
     passed = (skip + size) * newest_id(session) / count
-    if passed > GATHER * count or count <= FEW:
+    index = index_of_order(reading.filters, order)
+    # Every index of one filter ends with the id.
+    together = not reading.by_sight and (order[0][0] is Frame.id or index == FILTERED_START)
+    if passed > GATHER * count or count <= (FEW if together else MANY):
         keys = [column.label(f"key_{number}") for number, (column, _) in enumerate(order)]
-        seen = select_seen(session, viewer, keys, *where).cte("seen").prefix_with("MATERIALIZED")
+        seen = reading.select(session, keys).cte("seen").prefix_with("MATERIALIZED")
         sort = [
             key.asc() if up else key.desc() for key, (_, up) in zip(seen.c, order, strict=True)
         ]
         query = select(list(seen.c)[-1]).order_by(*sort)  # the last is the id
     else:
-        query = select(Frame.id).where(visible_to(viewer), *where)
-        query = query.order_by(*(column.asc() if up else column.desc() for column, up in order))
+        walk = select(Frame.id).where(visible_to(reading.viewer), *reading.filters.clauses())
+        walk = walk.order_by(*(column.asc() if up else column.desc() for column, up in order))
+        query = by_index(walk, index)
     return list(session.scalars(query.offset(skip).limit(size)))
 
 
@@ -288,7 +294,14 @@ def neighbours(
     session: Session, viewer: Viewer, frame: Frame, filters: Filters | None = None
 ) -> tuple[int | None, int | None]:
     """Return the ids of the next older and next newer frame under the same filters."""
-    where = [visible_to(viewer), *(filters or Filters()).clauses()]
-    older = select(func.max(Frame.id)).where(and_(*where, Frame.id < frame.id))
-    newer = select(func.min(Frame.id)).where(and_(*where, Frame.id > frame.id))
-    return session.scalar(older), session.scalar(newer)
+    reading = reading_of(session, viewer, filters or Filters())
+    if reading.seen > MANY:
+        # One of so many is near.
+        reading = replace(reading, by_sight=False, index="")
+
+    def end(pick: Any, side: ColumnElement[bool]) -> int | None:
+        near = reading.select(session, [Frame.id], side).subquery()
+        found: int | None = session.scalar(select(pick(near.c.id)))
+        return found
+
+    return end(func.max, Frame.id < frame.id), end(func.min, Frame.id > frame.id)

@@ -30,15 +30,17 @@ class Cone:
 
     def clause(self) -> ColumnElement[bool]:
         """Return the condition on frames: the haversine, behind a strip of declination."""
-        radius = self.radius_arcmin / 60
         half = math.radians(1) / 2
         d_dec = func.sin((Frame.dec_deg - self.dec_deg) * half)
         d_ra = func.sin((Frame.ra_deg - self.ra_deg) * half)
         cosines = math.cos(math.radians(self.dec_deg)) * func.cos(Frame.dec_deg * 2 * half)
-        return and_(
-            Frame.dec_deg.between(self.dec_deg - radius, self.dec_deg + radius),
-            d_dec * d_dec + cosines * d_ra * d_ra <= math.sin(radius * half) ** 2,
-        )
+        reach = math.sin(self.radius_arcmin / 60 * half) ** 2
+        return and_(self.strip(), d_dec * d_dec + cosines * d_ra * d_ra <= reach)
+
+    def strip(self) -> ColumnElement[bool]:
+        """Return the condition on frames to lie in the strip of declination that it touches."""
+        radius = self.radius_arcmin / 60
+        return Frame.dec_deg.between(self.dec_deg - radius, self.dec_deg + radius)
 
 
 def parse_ra(text: str) -> float:

@@ -17,6 +17,7 @@ STATES = (*LIVE_STATES, "done", "failed", "cancelled")
 """Every state of a job."""
 
 _LIVE = text("state IN ('queued', 'running')")
+_ASKED = text("user_id IS NOT NULL")
 
 
 class Job(Audience, Base):
@@ -27,6 +28,13 @@ class Job(Audience, Base):
         Index("uq_jobs_live_key", "key", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE),
         Index("ix_jobs_queue", "state", "priority", "id"),
         Index("ix_jobs_names", "out_dir", "stem", "block"),
+        # What people asked for, among the many that nobody did.
+        Index(
+            "ix_jobs_asked",
+            *("proposal_id", "block"),
+            sqlite_where=_ASKED,
+            postgresql_where=_ASKED,
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

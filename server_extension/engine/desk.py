@@ -15,6 +15,9 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from sqlalchemy.orm import Session
 
     from goodman_live.server_extension.catalogue.database import Catalogue
     from goodman_live.server_extension.engine.events import EventStream
@@ -45,16 +48,34 @@ class Desk:
         OperationalError
             If the database stays away.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, lambda: self._run(work, args, named))
+        return await self._when_there(self._catalogue.write, work, args, named)
+
+    async def read(self, work: Callable[..., Result], *args: Any, **named: Any) -> Result:
+        """Run ``work(session, ...)``, which only reads, after what was to be written before.
+
+        Nobody who writes waits for it, however long it takes.
+
+        Raises
+        ------
+        OperationalError
+            If the database stays away.
+        """
+        return await self._when_there(self._catalogue.read, work, args, named)
+
+    async def _when_there(self, *order: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, *order)
 
     def _run(
-        self, work: Callable[..., Result], args: tuple[Any, ...], named: dict[str, Any]
+        self,
+        opened: Callable[[], AbstractContextManager[Session]],
+        work: Callable[..., Result],
+        args: tuple[Any, ...],
+        named: dict[str, Any],
     ) -> Result:
         until = time.monotonic() + PATIENCE_S
         while True:
             try:
-                with self._catalogue.write() as session:
+                with opened() as session:
                     result = work(session, *args, **named)
                     told = session.info.get(TOLD, False)
             except DBAPIError as error:

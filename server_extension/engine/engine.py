@@ -135,7 +135,7 @@ class Engine:
             folder.mkdir(parents=True, exist_ok=True)
         self.settings.work_dir.chmod(0o700)
         resumed = await self._desk.write(jobs.resume)
-        for frame_id in await self._desk.write(triggers.unsettled):
+        for frame_id in await self._desk.read(triggers.unsettled):
             self._mark(frame_id, by_the_way=True)
         await self.cluster.start()
         await asyncio.to_thread(_sweep, self.settings.product_root)
@@ -290,7 +290,7 @@ class Engine:
         if frame.kind not in triggers.CALIBRATIONS:
             self._mark(frame.id, self.settings.coalesce_s if backlog else 0.0)
             return
-        at_once = not backlog and await self._desk.write(_master_is_due, frame.id)
+        at_once = not backlog and await self._desk.read(_master_is_due, frame.id)
         # One look serves the whole group, when no more of it have come for a while.
         now = time.monotonic()
         before, due = self._series.add(group_of(frame), frame.id, now, at_once=at_once)
@@ -306,7 +306,7 @@ class Engine:
         elif job.frame_id:
             self._mark(job.frame_id)
         for frame in made[:1]:
-            for raw_id in await self._desk.write(triggers.touched_by, frame):
+            for raw_id in await self._desk.read(triggers.touched_by, frame):
                 self._mark(raw_id, by_the_way=True)
 
     def _mark(self, frame_id: int, delay_s: float = 0.0, *, by_the_way: bool = False) -> None:

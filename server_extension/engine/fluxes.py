@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from goodman_live.pipeline.core.choose import Choice, choose_sensitivity, flux_key
 from goodman_live.pipeline.core.errors import MissingCalibrationError
+from goodman_live.pipeline.core.info import Kind
 from goodman_live.pipeline.core.standards import name_against_pointing, recognise
 from goodman_live.server_extension.catalogue.facts import info_of
 from goodman_live.server_extension.catalogue.models import Frame
@@ -86,6 +87,7 @@ def draft_flux(
         session.scalars(
             select(Frame)
             .where(
+                Frame.kind == Kind.SPECTRUM.value,
                 Frame.data_type == blocks.SENSITIVITY.makes,
                 Frame.role == ROLE,
                 Frame.is_current,
@@ -116,7 +118,7 @@ def served_by(session: Session, made: Frame) -> list[int]:
     rows = session.scalars(
         select(Frame.id).where(
             Frame.data_type == 0,
-            Frame.kind == "spectrum",
+            Frame.kind == Kind.SPECTRUM.value,
             Frame.camera == made.camera,
             Frame.grating == made.grating,
             Frame.night == made.night,

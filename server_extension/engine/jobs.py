@@ -193,10 +193,9 @@ def resume(session: Session) -> int:
 
     Returns how many.
     """
-    failed = session.scalars(select(Job).where(Job.state == "failed").order_by(Job.id)).all()
-    again = [
-        job for job in failed if job.error.get("code") in PASSING and _is_latest(session, job)
-    ]
+    passing = Job.error["code"].as_string().in_(PASSING)
+    failed = select(Job).where(Job.state == "failed", passing).order_by(Job.id)
+    again = [job for job in session.scalars(failed).all() if _is_latest(session, job)]
     for job in again:
         note(session, job.id, "Tried again at the start of the service.")
         job.tries, job.error, job.finished = 0, {}, None

@@ -141,6 +141,7 @@ def _slit_image(session: Session, raw: Frame) -> Frame | None:
         select(Frame)
         .where(
             Frame.role == blocks.ROLES[blocks.ACQUISITION.name],
+            Frame.data_type == blocks.ACQUISITION.makes,
             Frame.camera == raw.camera,
             Frame.night == raw.night,
             Frame.is_current,

@@ -24,10 +24,13 @@ def remembered(session: Session, raw: Frame) -> list[dict[str, Any]] | None:
     """
     if not raw.object_name or raw.mid is None:
         return None
-    asked = (Job.block == EXTRACT.name, Job.user_id.is_not(None))
+    asked = (
+        Job.proposal_id == raw.proposal_id,
+        Job.block == EXTRACT.name,
+        Job.user_id.is_not(None),
+    )
     # Most nights nobody has: told by an index, without the joins below.
-    anybody = select(Job.id).where(*asked, Job.proposal_id == raw.proposal_id).limit(1)
-    if session.scalar(anybody) is None:
+    if session.scalar(select(Job.id).where(*asked).limit(1)) is None:
         return None
     taken = aliased(Frame)
     same = [

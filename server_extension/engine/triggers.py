@@ -16,6 +16,7 @@ from sqlalchemy import or_, select
 from goodman_live.hub.accounts.models import utc_now
 from goodman_live.pipeline.core.errors import MissingCalibrationError
 from goodman_live.pipeline.core.info import Kind
+from goodman_live.server_extension.catalogue.frames import UNFINISHED
 from goodman_live.server_extension.catalogue.models import LIVE_STATES, Frame, Job
 from goodman_live.server_extension.catalogue.permission import CALIBRATE
 from goodman_live.server_extension.engine import jobs, products
@@ -250,6 +251,7 @@ def _arc_on_its_way(session: Session, raw: Frame) -> str:
             Frame.data_type == 0,
             Frame.night == raw.night,
             Frame.grating == raw.grating,
+            Frame.camera == raw.camera,
             Frame.xbin == raw.xbin,
             Frame.ybin == raw.ybin,
             or_(*shared_arcs(raw)),
@@ -378,21 +380,16 @@ def touched_by(session: Session, made: Frame) -> list[int]:
         return grown_by(session, made)
     else:
         return []
-    unsettled = or_(
-        Frame.night == made.night, Frame.provisional, Frame.state.in_(("waiting", "failed"))
+    query = select(Frame.id).where(
+        Frame.data_type == 0, Frame.kind.in_(kinds), *same, Frame.is_current
     )
-    rows = session.scalars(
-        select(Frame.id)
-        .where(
-            Frame.data_type == 0,
-            Frame.kind.in_(kinds),
-            *same,
-            Frame.is_current,
-            unsettled,
-        )
-        .order_by(Frame.id)
-    )
-    return list(rows)
+    # Each by its own index: together they would be looked for among all of the set-up.
+    found = {
+        number
+        for way in (Frame.night == made.night, UNFINISHED)
+        for number in session.scalars(query.where(way))
+    }
+    return sorted(found)
 
 
 def unsettled(session: Session) -> list[int]:
