@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 LISTENS = "0A"
 """State of a socket that listens, in ``/proc/net/tcp`` (proc(5))."""
-ROUNDS = 20
-"""Times that what is still there is ended again."""
-KILL_ALL = ("/bin/sh", "-c", "kill -9 -1")
-"""Ends, at one moment, every process that who runs it may end, but this one (kill(2))."""
+ROUNDS = 50
+"""Times that what is still there is ended again: a process may begin others meanwhile."""
+PAUSE_S = 0.02
+"""Between two of them."""
 
 
 def listeners(host: str, port: int) -> set[int]:
@@ -34,10 +34,10 @@ def listeners(host: str, port: int) -> set[int]:
 
 
 def end_processes(account: pwd.struct_passwd) -> int:
-    """End every process of an account, at once; return how many are left.
+    """End every process of an account that is of this very system; return how many are left.
 
-    They are ended by a process of that very account, which nothing of it can outrun: whoever was
-    to look for them one by one would miss those that are begun meanwhile.
+    A number of an account says little by itself: in a container it is another's. What is ended
+    lives where this process does (`habitat`).
 
     Parameters
     ----------
@@ -52,22 +52,41 @@ def end_processes(account: pwd.struct_passwd) -> int:
     if account.pw_uid == 0:
         msg = "root's processes are not ended"
         raise ValueError(msg)
+    here, left = habitat(os.getpid()), []
     for _ in range(ROUNDS):
-        if not (left := _processes_of(account.pw_uid)):
-            return 0
-        subprocess.run(  # noqa: S603 (a constant)
-            KILL_ALL,
-            user=account.pw_uid, group=account.pw_gid, extra_groups=[], cwd="/", check=False,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        time.sleep(0.05)
-    return left
+        if not (left := _processes_of(account.pw_uid, here)):
+            break
+        for process in left:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue  # it has ended by itself
+        time.sleep(PAUSE_S)
+    return len(left)
 
 
-def _processes_of(uid: int) -> int:
-    found = 0
-    for process in psutil.process_iter(["uids", "status"]):
-        uids = process.info["uids"]
-        if uids and uid in {uids.real, uids.effective, uids.saved}:
-            found += process.info["status"] != psutil.STATUS_ZOMBIE
-    return found
+def habitat(pid: int) -> tuple[object, ...] | None:
+    """Return the control group, names of processes and root folder that a process lives in.
+
+    None if it is gone. Whoever runs in a container, or in a unit of their own, has others.
+    """
+    place = Path("/proc", str(pid))
+    try:
+        root = (place / "root").stat()
+        group = (place / "cgroup").read_text()
+        names = [(place / "ns" / name).readlink() for name in ("pid", "mnt", "user")]
+    except OSError:
+        return None
+    return (group, *names, root.st_dev, root.st_ino)
+
+
+def _processes_of(uid: int, here: tuple[object, ...] | None) -> list[psutil.Process]:
+    return [
+        process
+        for process in psutil.process_iter(["uids", "status"])
+        if process.info["uids"]
+        and process.info["uids"].real == uid
+        and process.info["status"] != psutil.STATUS_ZOMBIE
+        and here is not None
+        and habitat(process.pid) == here
+    ]
