@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyterhub.spawner import SimpleLocalProcessSpawner
+from jupyterhub.utils import maybe_future
 from tornado import web
 from traitlets import Integer, Unicode
 from traitlets.config import LoggingConfigurable
@@ -166,13 +167,13 @@ class SystemUserSpawner(_Discreet, InTurn):
             )
             raise web.HTTPError(500, TAKEN)
 
-    async def stop(self, now: bool = False) -> None:  # noqa: FBT001, FBT002 (the Hub's signature)
-        """Stop the server, and whatever else runs as the account.
+    async def run_post_stop_hook(self) -> None:
+        """End whatever else runs as the account, when the server has stopped or has ended.
 
         What a kernel has sent into the background would go on without an end or a limit, also
         that of who is switched off.
         """
-        await super().stop(now=now)
+        await maybe_future(super().run_post_stop_hook())
         try:
             account = pwd.getpwnam(self.account())
         except KeyError:

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from tornado.web import HTTPError
 
-from goodman_live.hub.processes import end_processes, listeners
+from goodman_live.hub.processes import end_processes, habitat, listeners
 from goodman_live.hub.spawners import (
     SERVER_LOG,
     UIDS,
@@ -172,26 +172,56 @@ def small(homes, free_port):
 
 
 def running_as(account):
-    uid = pwd.getpwnam(account).pw_uid
+    """Return the processes of an account that are of this very system, not of a container."""
+    uid, here = pwd.getpwnam(account).pw_uid, habitat(os.getpid())
     found = psutil.process_iter(["uids", "status"])
-    ended = psutil.STATUS_ZOMBIE
-    return [p for p in found if p.info["uids"].real == uid and p.info["status"] != ended]
+    alive = [p for p in found if p.info["status"] != psutil.STATUS_ZOMBIE]
+    return [p for p in alive if p.info["uids"].real == uid and habitat(p.pid) == here]
 
 
 @as_root
-async def test_with_a_server_everything_ends_that_its_user_started(small):
+@pytest.mark.parametrize("itself", [False, True])
+async def test_with_a_server_everything_ends_that_its_user_started(small, itself):
     host, port = await small.start()
     uid = pwd.getpwnam(small.account()).pw_uid
     assert listeners(host, port) == {uid}
     async with asyncio.timeout(60):
         while len(running_as(small.account())) < 2:  # noqa: ASYNC110 (what another process does)
             await asyncio.sleep(0.02)
+    if itself:  # its user has ended it, and hopes that nobody looks
+        small.proc.kill()
+        small.proc.wait()
     await small.stop()
+    assert len(running_as(small.account())) == 1
+    await small.run_post_stop_hook()
     assert running_as(small.account()) == []
-    await small.stop()  # there is nothing to end
+    await small.run_post_stop_hook()  # there is nothing to end
     assert end_processes(pwd.getpwnam(small.account())) == 0
     with pytest.raises(ValueError, match="root"):
         end_processes(pwd.getpwnam("root"))
+
+
+@as_root
+def test_who_has_the_same_number_in_a_container_lives_on(homes):
+    name = f"t{secrets.token_hex(4)}"
+    ensure_account(f"goodman-{name}", homes)
+    account = pwd.getpwnam(f"goodman-{name}")
+    apart = ["unshare", "--pid", "--mount", "--fork", "--kill-child"]
+    if subprocess.run([*apart, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no container can be made here")
+    apart += ["setpriv", f"--reuid={account.pw_uid}", "--clear-groups", "sleep", "3600"]
+    with subprocess.Popen(apart) as other:
+        try:
+            while not (inside := psutil.Process(other.pid).children(recursive=True)) or (
+                inside[-1].name() != "sleep"
+            ):
+                assert other.poll() is None
+            assert inside[-1].uids().real == account.pw_uid
+            assert end_processes(account) == 0
+            assert inside[-1].is_running()
+            assert other.poll() is None
+        finally:
+            other.kill()
 
 
 @pytest.fixture
@@ -215,7 +245,6 @@ async def test_nobody_is_led_to_what_another_account_put_in_place_of_a_server(sm
     with pytest.raises(HTTPError, match="500"):
         await small.start()
     await small.stop()
-    assert running_as(small.account()) == []
 
 
 def test_listeners_are_those_of_the_very_address(free_port):

@@ -491,17 +491,13 @@ def test_nothing_of_a_user_runs_on_when_their_server_has_stopped(installation):
     proof = {"X-XSRFToken": client.cookies.get("_xsrf", path="/hub/")}
     answer = client.delete(f"/hub/api/users/{name}/server", headers=proof)
     assert answer.status_code in {202, 204}, answer.text
-    wait_until(
-        lambda: (
-            not [
-                process
-                for process in psutil.process_iter(["uids", "status"])
-                if process.info["uids"].real == uid
-                and process.info["status"] != psutil.STATUS_ZOMBIE
-            ]
-        ),
-        "something of the user still runs",
-        lambda: made.log,
-    )
+
+    def ended():
+        try:
+            return psutil.Process(left).status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+    wait_until(ended, "something of the user still runs", lambda: made.log)
     client.close()
     start_server(made, name)
