@@ -168,7 +168,7 @@ def filters(page: Page, url: str, name: str, repeat: int) -> list[float]:
         page.wait_for_timeout(150)
         page.evaluate(PRESS, [clear, None])
         page.wait_for_timeout(150)
-    show("  free text (of which 150 wait for more letters)", took, "ms")
+    show("  free text (of which 100 wait for more letters)", took, "ms")
     show("  all filters but text", every, "ms")
     return every
 

@@ -171,7 +171,7 @@ def _ids(
         ]
         query = select(list(seen.c)[-1]).order_by(*sort)  # the last is the id
     else:
-        walk = select(Frame.id).where(visible_to(reading.viewer), *reading.filters.clauses())
+        walk = select(Frame.id).where(*reading.filters.clauses(), visible_to(reading.viewer))
         walk = walk.order_by(*(column.asc() if up else column.desc() for column, up in order))
         query = by_index(walk, index)
     return list(session.scalars(query.offset(skip).limit(size)))

@@ -100,7 +100,8 @@ class Reading:
         """Return a query of `columns` of the frames, in no order."""
         where = (*self.filters.clauses(), *more)
         if not self.by_sight:
-            query = select(*columns).where(visible_to(self.viewer), *where)
+            # What costs little to look at comes first.
+            query = select(*columns).where(*where, visible_to(self.viewer))
             return by_index(query, self.index)
         moment = utc_now()
         readable = Frame.proposal_id.in_(session.scalars(readable_now(self.viewer, moment)).all())
@@ -126,6 +127,8 @@ def reading_of(session: Session, viewer: Viewer, filters: Filters) -> Reading:
     looks = bool(filters.search.strip()) and not few
     if not looks and viewer.sees_all:
         return Reading(viewer, filters, narrow, by_sight=False, seen=0)
+    if viewer.sees_all and replace(filters, search="", max_id=None) == Filters():
+        return Reading(viewer, filters, TEXT, by_sight=False, seen=0)
     left = 0 if few else _left(session, filters)
     if looks:
         left = min(left * LOOK_UP, every := tallied_count(session, LOCAL_OWNER, Filters()))

@@ -9,6 +9,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import checks
+from sqlalchemy import create_engine, text
 
 from goodman_live.server_extension.openapi import make_document
 from goodman_live.server_extension.routes import ROUTES
@@ -24,13 +25,24 @@ SCHEMA = schemathesis.openapi.from_dict(make_document(ROUTES, "/services/goodman
 ENTRIES = [found.ok() for found in SCHEMA.get_all_operations()]
 
 
-@pytest.fixture(scope="module")
-def playground(border, raw_frames, tmp_path_factory, free_port):
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)]
+)
+def playground(request, border, raw_frames, tmp_path_factory, free_port):
     root = tmp_path_factory.mktemp("playground")
+    database = None
+    if request.param == "postgres":
+        # Its numbers have an end, and its texts have no null byte.
+        server = request.getfixturevalue("postgres_server")
+        admin = create_engine(server, isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:
+            connection.execute(text("CREATE DATABASE playground"))
+        admin.dispose()
+        database = f"{server.rpartition('/')[0]}/playground"
     shutil.copytree(raw_frames, root / "raw")
     shutil.copy(root / "raw" / "star.fits", root / "raw" / "theirs.fits")
     switches = ["--GoodmanExtension.rate_limit=0", "--GoodmanExtension.watch=False"]
-    running = start_service(root, border, free_port(), args=switches)
+    running = start_service(root, border, free_port(), database=database, args=switches)
     catalogue = running.catalogue()
     fill(catalogue, root / "raw", root)
     catalogue.close()

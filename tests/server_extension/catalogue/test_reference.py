@@ -209,13 +209,13 @@ def flat(columns):
 
 
 def in_order(rows, ordering, places):
-    """Return the rows as they should come; the last key, the id, goes with the one before it."""
-    for text in reversed(ordering.split(",")):
-        columns = list(flat([ORDERINGS[text.removeprefix("-")]]))
-        down = text.startswith("-")
-        if text is ordering.split(",")[-1] and columns[-1].key != "id":
-            rows = sorted(rows, key=lambda row: row.id, reverse=down)
-        for column in reversed(columns):
+    """Return the rows as they should come: ties by id, in the direction of the last key."""
+    keys = [
+        (ORDERINGS[text.removeprefix("-")], text.startswith("-")) for text in ordering.split(",")
+    ]
+    rows = sorted(rows, key=lambda row: row.id, reverse=keys[-1][1])
+    for columns, down in reversed(keys):
+        for column in reversed(list(flat([columns]))):
             rows = sorted(
                 rows, key=lambda row: places[column.key][getattr(row, column.key)], reverse=down
             )

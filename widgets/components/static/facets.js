@@ -44,7 +44,7 @@ function render({ model, el }) {
     for (const node of Object.values(single)) node.value = "";
     tell();
   }
-  text.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(tell, 150); });
+  text.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(tell, 100); });
   for (const node of [from, to, ra, dec, radius]) node.addEventListener("change", tell);
 
   redraw(model, ["groups", "chosen", "heard"], () => {
