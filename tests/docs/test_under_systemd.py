@@ -131,7 +131,7 @@ def test_when_it_is_stopped_nothing_is_left_and_the_port_is_held(machine):
     ).splitlines()
     assert left.endswith("goodman_live.hub.ports")
     take = "import socket; socket.socket().bind(('127.0.0.1', 8082))"
-    said = machine.run(f'runuser -u nobody -- /usr/bin/python3 -c "{take}" 2>&1 || true')
+    said = machine.run(f'cd /; runuser -u nobody -- /usr/bin/python3 -c "{take}" 2>&1 || true')
     assert "Address already in use" in said
     machine.run("systemctl start goodman-live")
     visit(machine)

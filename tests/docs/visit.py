@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-PATIENCE_S = 400
+PATIENCE_S = 240
 
 
 class Visitor:
@@ -103,6 +103,7 @@ class Visitor:
 
     def products(self, data_type, number):
         """Wait for so many frames of a type."""
+        self.get("/services/goodman/api/docs/")  # the service asks the Hub who this is
 
         def found():
             there = self.files(data_type=data_type, page_size=200)
