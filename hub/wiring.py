@@ -107,6 +107,13 @@ def wire(c: Any, environ: Mapping[str, str] | None = None) -> None:
     _headers(c, host, environ)
 
 
+def wire_pages(c: Any, environ: Mapping[str, str] | None = None) -> None:
+    """Fill in what the Hub's own pages need, where something else wires the rest (a chart)."""
+    environ = os.environ if environ is None else environ
+    _sign_in(c, environ)
+    _headers(c, subdomain_host(environ), environ)
+
+
 def hold_port(environ: Mapping[str, str] | None = None) -> None:
     """Hold the service's port for its account until this process, the Hub, ends.
 

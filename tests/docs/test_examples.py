@@ -73,7 +73,7 @@ def test_systemd_understands_the_units(examples, project, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_kubernetes_gives_what_one_machine_gives_and_users_no_data(examples):
+def test_kubernetes_gives_what_one_machine_gives_and_users_no_data(examples, project, monkeypatch):
     values = yaml.safe_load((examples / "kubernetes" / "values.yaml").read_text())
     roles = values["hub"]["loadRoles"]
     assert roles["user"]["scopes"] == wiring.USER_SCOPES
@@ -93,7 +93,13 @@ def test_kubernetes_gives_what_one_machine_gives_and_users_no_data(examples):
     assert user["extraPodConfig"]["automountServiceAccountToken"] is False
     assert values["hub"]["config"]["JupyterHub"]["subdomain_host"].startswith("https://")
     c = Config({"KubeSpawner": {"environment": {}}})
+    monkeypatch.setenv(
+        "GOODMAN_SUBDOMAIN_HOST", values["hub"]["extraEnv"]["GOODMAN_SUBDOMAIN_HOST"]
+    )
     exec(values["hub"]["extraConfig"]["goodman"], {"c": c})  # noqa: S102 (what the chart does)
+    [templates] = c.JupyterHub.template_paths
+    assert (project / "hub" / "templates").samefile(templates)
+    assert "Content-Security-Policy" in c.JupyterHub.tornado_settings["headers"]
     assert c.KubeSpawner.default_url == userserver.FIRST_PAGE
     assert c.KubeSpawner.environment["GOODMAN_API_PATH"].startswith("https://")
     # The image's own folder is the Hub's, closed to the accounts of these pods.
