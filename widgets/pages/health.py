@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from goodman_live.widgets.pages import words
 
@@ -26,6 +26,11 @@ ENOUGH = 8
 """Values from which one can be told to be unusual."""
 ODD_SIGMA = 5.0
 """Robust deviations from the median beyond which a point is marked."""
+KEPT = (
+    *("file_name", "start", "role", "data_type", "kind"),
+    *("camera", "binning", "rdnoise", "quality"),
+)
+"""What of a file is looked at."""
 OVERSCAN = "From the overscan of each reduced frame."
 
 
@@ -92,6 +97,11 @@ MEASURES = (
         "Of each wavelength solution.",
     ),
 )
+
+
+def kept(file: File) -> File:
+    """Return a file with nothing but what `trends` looks at."""
+    return cast("File", {name: file.get(name) for name in KEPT})
 
 
 def trends(files: Iterable[File]) -> list[dict[str, Any]]:

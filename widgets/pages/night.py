@@ -236,13 +236,13 @@ class NightPage:
         )
 
     async def _read_trends(self) -> None:
-        pages = await asyncio.gather(
-            *(
-                self._client.files(current=True, ordering="-start", page_size=200, **asked)
-                for asked in health.SOURCES
+        files: list[File] = []
+        # One after the other, and no more of each than is drawn: a kernel shall stay small.
+        for asked in health.SOURCES:
+            page = await self._client.files(
+                current=True, ordering="-start", page_size=200, **asked
             )
-        )
-        files = [file for page in pages for file in page["results"]]
+            files += [health.kept(file) for file in page["results"]]
         self.trends.figures = health.trends(files)
 
 

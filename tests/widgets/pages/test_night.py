@@ -83,7 +83,9 @@ def bias(number, level, **more):
 
 
 def trend(files, key="bias"):
-    return next(one for one in health.trends(files) if one["key"] == key)
+    found = health.trends(files)
+    assert health.trends(map(health.kept, files)) == found
+    return next(one for one in found if one["key"] == key)
 
 
 def test_a_level_that_jumps_is_marked():
