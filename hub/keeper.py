@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from jupyterhub import orm
 from sqlalchemy import or_, select
 from sqlalchemy.exc import OperationalError, ProgrammingError
+from tornado import web
 from tornado.ioloop import PeriodicCallback
 
 from goodman_live.hub.accounts.models import User, utc_now
@@ -75,9 +76,9 @@ class Keeper:
     async def _look_safely(self) -> None:
         try:
             await self.look()
-        except (OperationalError, ProgrammingError) as error:
+        except (OperationalError, ProgrammingError, web.HTTPError) as error:
             # Such as before the first start of the service, which makes the tables.
-            log.warning("Could not look for changed accounts: %s", error.orig)
+            log.warning("Could not look for changed accounts: %s", getattr(error, "orig", error))
         except Exception:
             # The next look is seconds away; a database that restarts must not end the keeper.
             log.exception("Could not look for changed accounts")
