@@ -99,7 +99,7 @@ class Frame(Audience, Base):
             sqlite_where=UNFINISHED,
             postgresql_where=UNFINISHED,
         ),
-        *(_where_there(name) for name in ("checksum", "original_id", "parent_id", "job_id")),
+        *(_where_there(name) for name in ("original_id", "parent_id", "job_id")),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -110,7 +110,7 @@ class Frame(Audience, Base):
     directory_name: Mapped[str] = mapped_column(String(1000))
     size: Mapped[int] = mapped_column(BigInteger, default=0)
     """Bytes."""
-    checksum: Mapped[str | None] = mapped_column(String(64))
+    checksum: Mapped[str | None] = mapped_column(String(64), index=True)
     """SHA-256 of the file, hexadecimal; null only while a backlog is being read."""
 
     original_id: Mapped[int | None] = mapped_column(ForeignKey("frames.id", ondelete="SET NULL"))

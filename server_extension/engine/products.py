@@ -183,7 +183,7 @@ def _supersede(session: Session, job: Job, made: list[Frame]) -> None:
     """
     if not made:
         return
-    rivals = _rivals(job, made)
+    rivals = _rivals(session, job, made)
     first = made[0]
     asked = session.scalars(
         select(Job).join(Frame, Frame.job_id == Job.id).where(*rivals, _same_step(first))
@@ -204,7 +204,7 @@ def _same_step(first: Frame) -> ColumnElement[bool]:
     return Frame.data_type == first.data_type
 
 
-def _rivals(job: Job, made: list[Frame]) -> list[ColumnElement[bool]]:
+def _rivals(session: Session, job: Job, made: list[Frame]) -> list[ColumnElement[bool]]:
     """Return what the frames meet that are current now and that `made` replace."""
     first, ids = made[0], [frame.id for frame in made]
     where: list[Any] = [
@@ -217,15 +217,13 @@ def _rivals(job: Job, made: list[Frame]) -> list[ColumnElement[bool]]:
     else:
         where.append(Frame.owner_id == job.owner_id)
     if job.block in MASTERS:
-        same_group = select(Job.id).where(Job.group == job.group)
-        where += [Frame.job_id.in_(same_group), Frame.data_type == 1]
+        where += [Frame.id.in_(_made_for(session, job.group)), Frame.data_type == 1]
     elif job.block in GROWING:
-        sequence: ColumnElement[bool] = Frame.job_id.in_(
-            select(Job.id).where(Job.group == job.group)
-        )
+        sequence = _made_for(session, job.group)
         if job.block == FOCUS.name:  # earlier frames may come later: then the run begins anew
-            sequence = or_(sequence, Frame.original_id == first.original_id)
-        where += [sequence, Frame.role == ROLES[job.block]]
+            again = select(Frame.id).where(Frame.original_id == first.original_id)
+            sequence += session.scalars(again).all()
+        where += [Frame.id.in_(sequence), Frame.role == ROLES[job.block]]
     elif job.block in ROLES:
         where += [
             Frame.original_id == first.original_id,
@@ -243,6 +241,12 @@ def _rivals(job: Job, made: list[Frame]) -> list[ColumnElement[bool]]:
             Frame.target.is_(None) if first.target is None else Frame.target == first.target,
         ]
     return where
+
+
+def _made_for(session: Session, group: str) -> list[int]:
+    """Return what the jobs of a group made: found first, by their indexes alone."""
+    query = select(Frame.id).join(Job, Frame.job_id == Job.id).where(Job.group == group)
+    return list(session.scalars(query))
 
 
 def _replaced_by(first: Frame, made: list[Frame]) -> Any:
@@ -285,7 +289,7 @@ def is_replaced(session: Session, job: Job) -> bool:
         return False
     if job.block == ACQUISITION.name:
         return True  # it went with the reduced frame that it was made of, and that is back
-    rivals = (*_rivals(job, made), _same_step(made[0]), Frame.block == job.block)
+    rivals = (*_rivals(session, job, made), _same_step(made[0]), Frame.block == job.block)
     return session.scalar(select(Frame.id).where(*rivals).limit(1)) is not None
 
 

@@ -133,6 +133,8 @@ def _calibrated(
 ) -> dict[int, dict[int, Frame]]:
     """Return current spectra by raw frame and target, raw frames in their order."""
     numbers = [raw.id for raw in sequence]
+    if not numbers:
+        return {}
     rows = session.scalars(
         select(Frame).where(
             Frame.original_id.in_(numbers),

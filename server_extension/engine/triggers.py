@@ -19,6 +19,7 @@ from goodman_live.pipeline.core.info import Kind
 from goodman_live.server_extension.catalogue.frames import UNFINISHED
 from goodman_live.server_extension.catalogue.models import LIVE_STATES, Frame, Job
 from goodman_live.server_extension.catalogue.permission import CALIBRATE
+from goodman_live.server_extension.catalogue.reading import by_index
 from goodman_live.server_extension.engine import jobs, products
 from goodman_live.server_extension.engine.blocks import (
     ACQUISITION,
@@ -394,13 +395,10 @@ def touched_by(session: Session, made: Frame) -> list[int]:
 
 def unsettled(session: Session) -> list[int]:
     """Return the raw frames that are not at rest, newest night first: the work of a restart."""
-    rows = session.scalars(
-        select(Frame.id)
-        .where(
-            Frame.data_type == 0,
-            Frame.is_current,
-            Frame.state.in_(("new", "waiting", "working")),
-        )
-        .order_by(Frame.night.desc(), Frame.id)
+    query = select(Frame.id).where(
+        Frame.data_type == 0,
+        Frame.is_current,
+        Frame.state.in_(("new", "waiting", "working")),
     )
-    return list(rows)
+    query = by_index(query, "ix_frames_state")
+    return list(session.scalars(query.order_by(Frame.night.desc(), Frame.id)))

@@ -16,6 +16,7 @@ from goodman_live.server_extension.catalogue.models import (
     LatencyStamp,
     LogEntry,
 )
+from goodman_live.server_extension.catalogue.reading import by_index
 from goodman_live.server_extension.engine.events import append_event, frame_event
 from goodman_live.server_extension.engine.latency import (
     FRAMES_TAKEN,
@@ -248,11 +249,10 @@ def known_paths(session: Session) -> dict[str, tuple[int, int]]:
 
 def without_checksum(session: Session) -> list[tuple[int, Path]]:
     """Return the raw frames whose checksum is still to be read, newest night first."""
-    rows = session.execute(
-        select(Frame.id, Frame.directory_name, Frame.file_name)
-        .where(Frame.checksum.is_(None), Frame.data_type == 0, Frame.is_current)
-        .order_by(Frame.night.desc(), Frame.id)
-    ).all()
+    query = by_index(
+        select(Frame.id, Frame.directory_name, Frame.file_name), "ix_frames_checksum"
+    ).where(Frame.checksum.is_(None), Frame.data_type == 0, Frame.is_current)
+    rows = session.execute(query.order_by(Frame.night.desc(), Frame.id)).all()
     return [(key, Path(folder) / name) for key, folder, name in rows]
 
 

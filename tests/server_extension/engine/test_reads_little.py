@@ -17,6 +17,7 @@ from goodman_live.server_extension.engine import fluxes, jobs, pointing, product
 from goodman_live.server_extension.engine.drafts import next_version, sticky
 from goodman_live.server_extension.engine.engine import plan_frames
 from goodman_live.server_extension.engine.remembered import remembered
+from goodman_live.server_extension.intake.arrivals import without_checksum
 
 ROWS = 4000
 NIGHTS = 100
@@ -103,6 +104,11 @@ def made(**values):
     return Frame(**{**usual, **kept, **values})
 
 
+def supersede(session, block):
+    job = Job(block=block, group="a group", spec={})
+    products._supersede(session, job, [session.get(Frame, ROWS + 2)])
+
+
 QUESTIONS = {
     **{
         f"plan {kind}": lambda s, root, kind=kind: plan_frames(s, [of_kind(s, kind).id], root)
@@ -119,6 +125,9 @@ QUESTIONS = {
     "version": lambda s, _: next_version(s, ROWS // 2, 3, 1),
     "what it made": lambda s, _: jobs.products_of(s, s.get(Job, 1)),
     "is it due": lambda s, _: triggers.master_is_due(s, of_kind(s, "bias")),
+    "a restart": lambda s, _: (triggers.unsettled(s), jobs.resume(s), without_checksum(s)),
+    "a focus run": lambda s, _: supersede(s, "measure_focus"),
+    "a new master": lambda s, _: supersede(s, "build_master_bias"),
     "deleted": lambda s, _: products.remove_product(s, s.get(Frame, ROWS + 3)),
 }
 

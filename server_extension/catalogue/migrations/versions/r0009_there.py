@@ -15,7 +15,7 @@ down_revision = "0008"
 branch_labels = None
 depends_on = None
 
-COLUMNS = ("checksum", "original_id", "parent_id", "job_id")
+COLUMNS = ("original_id", "parent_id", "job_id")
 UNFINISHED = "(provisional OR state IN ('waiting', 'failed'))"
 
 
