@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import pytest
 from goodman_live.hub.accounts.database import make_engine, session_factory
 from goodman_live.hub.demo.processes import MARK, marked
 from goodman_live.server_extension.catalogue.migrate import migrate
+from tests.browser.tls import terminated
 
 GOOD = "a-long-w0rd-for-tests!"
 PATIENCE_MS = 300_000
@@ -26,18 +27,22 @@ PATIENCE_MS = 300_000
 
 @dataclass
 class Site:
-    """A Hub, on a name of its own where users' servers have subdomains."""
+    """A Hub, on a name of its own and behind TLS where users' servers have subdomains."""
 
     root: Path
     port: int
     domain: str = ""
+    front: int = 0
+    """Port of TLS."""
 
     @property
     def hub(self):
-        return f"http://{self.domain or '127.0.0.1'}:{self.port}"
+        if self.domain:
+            return f"https://{self.domain}:{self.front}"
+        return f"http://127.0.0.1:{self.port}"
 
     def server(self, name):
-        host = f"http://{name}.{self.domain}:{self.port}" if self.domain else self.hub
+        host = f"https://{name}.{self.domain}:{self.front}" if self.domain else self.hub
         return f"{host}/user/{name}/"
 
     @property
@@ -48,7 +53,7 @@ class Site:
         return session_factory(make_engine(f"sqlite:///{self.root}/goodman.sqlite"))
 
     def ask(self, path):
-        headers = {"Host": f"{self.domain or '127.0.0.1'}:{self.port}"}
+        headers = {"Host": self.hub.partition("//")[2]}
         url = f"http://127.0.0.1:{self.port}{path}"
         return httpx.get(url, headers=headers, trust_env=False, timeout=10)
 
@@ -70,8 +75,9 @@ def running(project, fill, domain=""):
     url = f"sqlite:///{root}/goodman.sqlite"
     migrate(url)
     keys = ("HUB", "HUB_INTERNAL", "PROXY_API", "SERVICE")
-    ports = dict(zip(keys, free_ports(4), strict=True))
-    made = Site(root, ports["HUB"], domain)
+    *numbers, front = free_ports(5)
+    ports = dict(zip(keys, numbers, strict=True))
+    made = Site(root, ports["HUB"], domain, front if domain else 0)
     engine = make_engine(url)
     with session_factory(engine)() as session:
         fill(made, session)
@@ -94,7 +100,8 @@ def running(project, fill, domain=""):
     try:
         for path in ("/hub/health", "/services/goodman/api/"):
             wait_for(made, hub, path)
-        yield made
+        with terminated(made.port, front) if domain else nullcontext():
+            yield made
     finally:
         hub.send_signal(signal.SIGTERM)
         try:
@@ -125,7 +132,7 @@ def wait_for(site, hub, path):
 @contextmanager
 def signed_in(browser, site, name, notebook="home"):
     """Open one of somebody's pages in a browser of their own."""
-    context = browser.new_context()
+    context = browser.new_context(ignore_https_errors=True)
     page = context.new_page()
     page.set_default_timeout(120_000)
     where = f"{site.server(name)}voila/render/pages/{notebook}.ipynb"

@@ -4,6 +4,7 @@ Mallory's server runs what mallory likes: here it answers anybody with a page of
 signed in, opens it.
 """
 
+import json
 import sqlite3
 from contextlib import closing
 
@@ -99,6 +100,16 @@ async function attack() {
   await attempt("form 2", send(hub + "/hub/change-password",
     { old: "x", new: "my-own-choice-1", again: "my-own-choice-1", _xsrf: "evil" }));
   await attempt("form 3", send(victim + "api/contents", { _xsrf: "evil" }));
+  // Loads that browsers send cookies along with: signing out ends sessions and notebooks.
+  await attempt("sign out 1", () => new Promise((done, fail) => {
+    const image = new Image();
+    image.onload = () => done("read"); image.onerror = () => fail(new Error());
+    image.src = hub + "/hub/logout"; }));
+  await attempt("sign out 2", send(hub + "/hub/logout", { _xsrf: "evil" }));
+  await attempt("sign out 3", async () => {
+    const other = window.open(hub + "/hub/logout");
+    for (let look = 0; look < 25; look++) await new Promise((done) => setTimeout(done, 200));
+    return "read " + other.document.title; });
   await attempt("image", () => new Promise((done, fail) => {
     const image = new Image();
     image.onload = () => done("read"); image.onerror = () => fail(new Error());
@@ -123,6 +134,15 @@ async function attack() {
   return told;
 }
 </script>"""
+
+PLANT = """([domain, cookies]) => {
+  for (const { name, value } of cookies)
+    for (const called of [name, name.replace("__Host-", "")])
+      for (const path of ["/", "/hub", "/hub/", "/services/goodman/", "/services/goodman/api/"])
+        document.cookie = `${called}=${value}; domain=${domain}; path=${path}; secure`;
+  return document.cookie;  // what was written is written
+}"""
+"""What mallory's page may do with cookies of her own."""
 
 
 def fill(site, session):
@@ -179,7 +199,7 @@ def test_pages_work_and_lead_to_the_service_and_the_hub(site, victim):
 
 def test_nothing_of_the_victims_can_be_read(told):
     assert {name: said for name, said in told.items() if said.startswith("read")} == {}
-    assert len(told) == 18
+    assert len(told) == 21
 
 
 def test_nothing_was_changed_in_the_victims_name(site, told):
@@ -191,6 +211,34 @@ def test_nothing_was_changed_in_the_victims_name(site, told):
     with closing(sqlite3.connect(site.root / "hub.sqlite")) as hub:
         notes = [note for (note,) in hub.execute("SELECT note FROM api_tokens")]
     assert not [note for note in notes if note and "api" in note.lower()], notes
+
+
+def test_nobody_is_signed_out_by_a_page_of_another(site, told, victim):
+    assert told
+    page = victim.context.new_page()
+    assert page.goto(f"{site.hub}/hub/home").status == 200
+    assert page.locator("#g-name").inner_text() == "victim"
+    page.close()
+
+
+def test_a_session_that_a_page_plants_for_the_whole_domain_is_nobodys(browser, site, told):
+    """It would be the victim's, too, who then worked in mallory's name."""
+    assert told
+    me = f"{site.hub}/services/goodman/api/users/me/"
+    with signed_in(browser, site, "mallory") as own:
+        own.goto(me)
+        assert json.loads(own.locator("body").inner_text())["username"] == "mallory"
+        hers = [one for one in own.context.cookies() if one["domain"].strip(".") == DOMAIN]
+    with signed_in(browser, site, "victim") as page:
+        page.goto(me)
+        page.goto(f"{site.server('mallory')}evil.html")
+        planted = page.evaluate(PLANT, [DOMAIN, hers])
+        for name in ("jupyterhub-hub-login", "service-goodman"):
+            assert f"{name}=" in planted, "the attack does plant what it may"
+        page.goto(me)
+        assert json.loads(page.locator("body").inner_text())["username"] == "victim"
+        page.goto(f"{site.hub}/hub/home")
+        assert page.locator("#g-name").inner_text() == "victim"
 
 
 def test_the_victims_cookies_stay_on_their_own_hosts(site, told):
