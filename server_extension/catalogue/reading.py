@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from goodman_live.server_extension.catalogue.viewer import Viewer
 
-Query = TypeVar("Query", bound=Select[Any])
+Query = TypeVar("Query", bound="Select[*tuple[Any, ...]]")
 
 NARROW = {
     "night": "ix_frames_night",
