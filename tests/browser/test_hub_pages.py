@@ -148,6 +148,18 @@ def test_pages_of_who_is_signed_in_hold_nothing_that_a_reader_stumbles_over(brow
     assert {name: lines for name, lines in found.items() if lines} == {}
 
 
+def test_the_bar_leads_to_the_pages_and_the_foot_to_who_helps(live, page):
+    page.goto(live.url)
+    assert page.locator(".g-foot a").inner_text() == "support@observatory.example"
+    sign_in_on(page, live)
+    bar = page.get_by_role("navigation", name="Pages")
+    for name in ("Data", "Search", "Proposals", "Night", "Logs", "API Docs"):
+        assert bar.get_by_role("link", name=name, exact=True).is_visible()
+    bar.get_by_role("link", name="Proposals").click()
+    page.wait_for_url("**/user/observer/voila/render/pages/proposals.ipynb*", timeout=300_000)
+    page.locator("[data-proposal]").first.wait_for(timeout=300_000)
+
+
 def test_a_token_is_made_used_seen_and_revoked_by_keyboard(live, page):
     sign_in_on(page, live, "neighbour")
     page.get_by_label("Name", exact=True).focus()

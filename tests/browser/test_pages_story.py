@@ -126,6 +126,12 @@ def test_the_pi_adds_and_removes_a_collaborator_who_only_reads(pi, browser, live
     page.get_by_text("Nobody besides the PI").wait_for(timeout=60_000)
     theirs.reload()
     theirs.get_by_text("There is no such proposal among yours").wait_for(timeout=PATIENCE_MS)
+    # A search that was sent to them opens as what they may see of it.
+    theirs = other.open("search", f"proposal_id={MINE}")
+    theirs.get_by_text("No file that you may see fits these filters").wait_for(timeout=PATIENCE_MS)
+    theirs.get_by_role("checkbox", name=MINE).wait_for()
+    assert theirs.get_by_role("checkbox", name=MINE).is_checked()
+    assert theirs.locator("tr[data-row]").count() == 0
     other.close()
 
 
@@ -198,6 +204,34 @@ def test_the_account_keeps_its_looks_and_makes_a_token_once(pi, live):
     # On the Data page too, and in another browser.
     page = pi.open_data()
     check_page(pi)
+
+
+def test_the_account_keeps_the_name_and_the_letters(pi):
+    page = pi.open("account")
+    letters = page.get_by_label("New products", exact=True)
+    page.wait_for_function("document.querySelector('[name=last_name]')?.value === 'Observer'")
+    before = letters.is_checked()
+
+    def apply(last_name, *, wanted):
+        page.get_by_label("Last name").fill(last_name)
+        page.get_by_role("button", name="Apply changes").click()
+        page.locator("#gl-name", has_text=f"First {last_name}").wait_for(timeout=60_000)
+        letters.set_checked(wanted)
+        page.get_by_role("button", name="Apply notifications").click()
+        page.get_by_text("You get the letters that are ticked.").wait_for(timeout=60_000)
+        page.reload()
+        page.locator("#gl-name", has_text=f"First {last_name}").wait_for(timeout=PATIENCE_MS)
+        page.wait_for_function(
+            "(name) => document.querySelector('[name=last_name]')?.value === name", arg=last_name
+        )
+        assert letters.is_checked() is wanted
+
+    try:
+        apply("Obsérver 観測者", wanted=not before)
+    finally:
+        apply("Observer", wanted=before)
+    page.get_by_role("link", name="Change password").click()
+    page.get_by_role("heading", name="Change your password").wait_for(timeout=60_000)
 
 
 def test_management_is_for_staff_alone(pi):

@@ -1,6 +1,7 @@
 """The pages of those who run the service, in Chromium: as superuser, and as plain staff."""
 
 import email
+import os
 import re
 import time
 from email.policy import default
@@ -175,6 +176,25 @@ def test_plain_staff_change_what_is_a_pis_and_nobodys_rights(plain):
     field = page.get_by_label("Maximum number of targets", exact=True)
     field.wait_for(timeout=60_000)
     assert field.is_enabled()
+
+
+def test_the_night_tells_of_a_file_that_was_not_taken_and_why(staff, live):
+    name = "0997_cut_short_before_its_end.fits"
+    path = live.root / name
+    path.write_bytes(min((live.root / "night" / "RAW").glob("*.fits")).read_bytes()[:20_000])
+    # It has not been written to for long: nothing more of it is waited for.
+    os.utime(path, (time.time() - 3600,) * 2)
+    path.rename(live.root / "raw" / name)
+    page = staff.open("night")
+    tile = page.locator("a.gl-tile", has_text="not taken, last 24 hours")
+    tile.wait_for(timeout=PATIENCE_MS)
+    check_page(staff)
+    tile.click()
+    page.wait_for_url("**/logs.ipynb?*", timeout=PATIENCE_MS)
+    row(page, name).wait_for(timeout=PATIENCE_MS)
+    assert "truncated: 20000 of" in row(page, name).inner_text()
+    levels = page.locator(".gl-page table").first.locator("tr[data-row] td:nth-child(2)")
+    assert set(levels.all_inner_texts()) == {"warning"}
 
 
 def test_logs_are_filtered_and_lead_to_frames(staff):
