@@ -1,7 +1,7 @@
 """What the engine asks of a large catalogue reads little of it, whatever SQLite's statistics say.
 
-Counted in steps of SQLite's machine, not in seconds: one pass over the catalogue below takes at least
-sixteen thousand.
+Counted in steps of SQLite's machine, not in seconds: one pass over the catalogue below takes
+sixteen thousand at least.
 """
 
 from datetime import UTC, datetime, timedelta
