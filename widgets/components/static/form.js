@@ -7,7 +7,6 @@ function render({ model, el }) {
   const note = h("p", { class: "gl-formnote", role: "status" });
   const buttons = h("div", { class: "gl-formbuttons" });
   const sure = h("div", { class: "gl-sure", role: "alertdialog", "aria-label": "Confirm", hidden: true });
-  // What is said and what can be done stays in sight, however long the form is.
   const foot = h("div", { class: "gl-formfoot" }, note, sure, buttons);
   const form = h("form", { novalidate: true }, title, intro, body, foot);
   el.append(form);
