@@ -221,6 +221,9 @@ def test_who_has_the_same_number_in_a_container_lives_on(homes):
             assert inside[-1].is_running()
             assert other.poll() is None
         finally:
+            # Who becomes another account is no longer ended with what began them.
+            for one in psutil.Process(other.pid).children(recursive=True):
+                one.kill()
             other.kill()
 
 
