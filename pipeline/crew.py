@@ -11,6 +11,7 @@ import importlib
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -23,7 +24,7 @@ from goodman_live.pipeline.core.errors import GoodmanError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
     from goodman_live.pipeline.blocks.result import BlockResult
 
@@ -144,6 +145,8 @@ class Crew:
         self._context = get_context("forkserver")
         self._pool = self._new_pool()
         self._pool.submit(os.getpid)  # the imports begin now, while the headers are read
+        self._interrupted = False
+        self._handler: Any = None
 
     def _new_pool(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
@@ -152,7 +155,22 @@ class Crew:
 
     def __enter__(self) -> Self:
         """Return itself."""
+        before = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is threading.main_thread() and callable(before):
+            self._handler = before
+            signal.signal(signal.SIGINT, self._interrupt)
         return self
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        # What it raises is lost where nothing may be raised, such as in a finalizer; the workers
+        # have ended with the same Ctrl-C all the same.
+        self._interrupted = True
+        self._handler(number, frame)
+
+    def check_interrupted(self) -> None:
+        """Raise KeyboardInterrupt if there was a Ctrl-C, whatever became of it."""
+        if self._interrupted:
+            raise KeyboardInterrupt
 
     def __exit__(
         self,
@@ -161,6 +179,8 @@ class Crew:
         trace: TracebackType | None,
     ) -> None:
         """Stop the workers; at once after an error."""
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def run(
@@ -222,6 +242,7 @@ class _Run:
     def go(self, jobs: Iterable[Job]) -> None:
         self._waiting.update((job.key, job) for job in jobs)
         while self._waiting or self._running or self._suspects:
+            self._crew.check_interrupted()
             self._start()
             if not self._running:
                 if self._waiting and not self._ready():
@@ -230,6 +251,7 @@ class _Run:
                 continue
             done, _ = wait(self._running, return_when=FIRST_COMPLETED)
             self._collect(done)
+        self._crew.check_interrupted()
 
     def _ready(self) -> list[Job]:
         return [job for job in self._waiting.values() if job.needs <= self._done]
