@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from goodman_live.pipeline.simulate.night import write_night
+from goodman_live.server_extension.engine.series import LONGEST_S
 from tests.docs.guide import as_root
 from tests.docs.machine import Machine, missing
 
@@ -149,11 +150,13 @@ def test_a_backup_takes_the_place_of_what_is_there(machine, project):
     visit(machine)
     # The unit wants a disk of its own.
     machine.run("mkdir -p /backup; mountpoint -q /backup || mount -t tmpfs tmpfs /backup")
+    listed = "find raw products -name '*.fits' -type f | sort | xargs -r sha256sum"
+    # What is made after the backup is not in it: nothing is, for longer than a series is awaited.
+    machine.until(f'cd {DATA}; a=$({listed}); sleep {LONGEST_S + 5}; test "$a" = "$({listed})"')
     machine.run("systemctl start goodman-backup")
     machine.run(f"rm -rf {DATA}.before; date > {DATA}/raw/since.txt")
     home = "/var/lib/goodman-live/home/chief"
     machine.run(f"runuser -u goodman-chief -- sh -c 'echo lost > {home}/server.log.mine'")
-    listed = "find raw products -name '*.fits' -type f | sort | xargs -r sha256sum"
     before = machine.run(f"cd {DATA}; {listed}")
     machine.run(as_root(project, "tar -C"))
     assert machine.run(f"cd {DATA}; {listed}") == before
