@@ -27,6 +27,7 @@ from sqlalchemy.sql import coercions, roles
 from sqlalchemy.sql.visitors import InternalTraversal
 
 from goodman_live.hub.accounts.models import Proposal, User, collaborators, utc_now
+from goodman_live.hub.accounts.proposals import CALIBRATE
 from goodman_live.server_extension.catalogue.frames import Frame
 
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from goodman_live.server_extension.catalogue.audience import Audience
     from goodman_live.server_extension.catalogue.viewer import Viewer
 
-CALIBRATE = "calibrate"
-"""The proposal of the observatory's own calibrations, shared by all who are signed in."""
 MASTER = 1
 """Data type of a master calibration."""
 

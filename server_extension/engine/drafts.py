@@ -12,6 +12,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import defer
 
 from goodman_live.hub.accounts.models import Proposal
+from goodman_live.hub.accounts.proposals import CALIBRATE
 from goodman_live.pipeline.core.choose import (
     GRADES,
     Choice,
@@ -25,7 +26,7 @@ from goodman_live.pipeline.core.info import Kind
 from goodman_live.pipeline.settings import ReductionSettings
 from goodman_live.server_extension.catalogue.facts import info_of
 from goodman_live.server_extension.catalogue.models import Frame, HeaderRepair, Job
-from goodman_live.server_extension.catalogue.permission import CALIBRATE, public_to_all
+from goodman_live.server_extension.catalogue.permission import public_to_all
 from goodman_live.server_extension.engine import blocks
 from goodman_live.server_extension.engine.draft import Draft
 from goodman_live.server_extension.engine.minimums import (

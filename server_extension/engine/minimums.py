@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from goodman_live.hub.accounts.proposals import CALIBRATE
 from goodman_live.pipeline.core.info import Kind
 from goodman_live.server_extension.catalogue.models import Frame, Proposal
-from goodman_live.server_extension.catalogue.permission import CALIBRATE
 from goodman_live.server_extension.engine.blocks import FLAT, SHAPING
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import or_, select, update
 
 from goodman_live.hub.accounts.models import utc_now
+from goodman_live.hub.accounts.proposals import CALIBRATE
 from goodman_live.pipeline.products.fits import read_header_text
 from goodman_live.server_extension.catalogue.facts import copy_facts
 from goodman_live.server_extension.catalogue.models import Frame, HeaderCards, Job, ProductInput
@@ -123,7 +124,7 @@ def _share(frame: Frame, raws: list[Frame]) -> None:
     for raw in raws:
         told = f"raw frame {raw.id}"
         frame.messages = [text.replace(raw.file_name, told) for text in frame.messages]
-    frame.proposal_id = "calibrate"
+    frame.proposal_id = CALIBRATE
     frame.object_name = frame.kind.upper()
     frame.obsra = frame.obsdec = ""
     frame.ra_deg = frame.dec_deg = frame.airmass = frame.posangle = None

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import or_, select
 
 from goodman_live.hub.accounts.models import utc_now
+from goodman_live.hub.accounts.proposals import CALIBRATE
 from goodman_live.pipeline.core.errors import MissingCalibrationError
 from goodman_live.pipeline.core.info import Kind
 from goodman_live.server_extension.catalogue.frames import UNFINISHED
 from goodman_live.server_extension.catalogue.models import LIVE_STATES, Frame, Job
-from goodman_live.server_extension.catalogue.permission import CALIBRATE
 from goodman_live.server_extension.catalogue.reading import by_index
 from goodman_live.server_extension.engine import jobs, products
 from goodman_live.server_extension.engine.blocks import (

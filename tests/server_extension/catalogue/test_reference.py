@@ -18,10 +18,10 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from goodman_live.hub.accounts.models import Proposal, User, utc_now
+from goodman_live.hub.accounts.proposals import CALIBRATE
 from goodman_live.server_extension.catalogue import queries
 from goodman_live.server_extension.catalogue.filters import COLUMNS, FACETS, ORDERINGS, Filters
 from goodman_live.server_extension.catalogue.models import Frame
-from goodman_live.server_extension.catalogue.permission import CALIBRATE
 from goodman_live.server_extension.catalogue.queries import (
     count_and_facets,
     count_frames,

@@ -7,8 +7,7 @@ function render({ model, el }) {
   const note = h("p", { class: "gl-formnote", role: "status" });
   const buttons = h("div", { class: "gl-formbuttons" });
   const sure = h("div", { class: "gl-sure", role: "alertdialog", "aria-label": "Confirm", hidden: true });
-  const foot = h("div", { class: "gl-formfoot" }, note, sure, buttons);
-  const form = h("form", { novalidate: true }, title, intro, body, foot);
+  const form = h("form", { novalidate: true }, title, intro, body, note, sure, buttons);
   el.append(form);
   const inputs = new Map();
   const serial = Math.random().toString(36).slice(2, 8);
